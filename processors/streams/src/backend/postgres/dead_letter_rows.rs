@@ -1,0 +1,108 @@
+//! Dead letters as rows: parked by a batch, tried again by a batch.
+
+use std::collections::HashMap;
+
+use sqlx::{PgPool, Row};
+
+use super::PgTx;
+use crate::backend::{DueLetter, Parking, Retried, Stage};
+use crate::dead_letters::headers::{headers_from_json, headers_to_json};
+use crate::record::{RawRecord, TopicPartition};
+use crate::state_store::StoreError;
+
+pub(super) async fn park(tx: &mut PgTx, ids: &[i16], parkings: &[Parking<'_>]) -> Result<(), StoreError> {
+    // One by one: parking is rare, and a plain statement is easier to trust.
+    for (id, parking) in ids.iter().zip(parkings) {
+        sqlx::query(
+            "insert into streams.dead_letter (subscription_id, partition, \"offset\", record_key, record_value,
+                                              headers, event_id, stage, state, holds_key, cause)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+             on conflict do nothing",
+        )
+        .bind(id)
+        .bind(parking.raw.source.partition)
+        .bind(parking.raw.offset)
+        .bind(&parking.raw.key)
+        .bind(&parking.raw.value)
+        .bind(headers_to_json(&parking.raw.headers))
+        .bind(parking.event_id)
+        .bind(parking.stage.as_str())
+        .bind(if parking.stage == Stage::Held { "held" } else { "pending" })
+        .bind(parking.stage != Stage::Deserialize)
+        .bind(&parking.cause)
+        .execute(&mut **tx)
+        .await
+        .map_err(|error| StoreError::from_sql("could not park a record", error))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn settle(tx: &mut PgTx, settled: &[(i64, Retried)]) -> Result<(), StoreError> {
+    for (id, retried) in settled {
+        let query = match retried {
+            Retried::Applied => sqlx::query(
+                "update streams.dead_letter
+                    set state = 'replayed', attempts = attempts + 1, updated_at = now() where id = $1",
+            )
+            .bind(id),
+            Retried::Failed { stage, cause } => sqlx::query(
+                "update streams.dead_letter
+                    set state = 'pending', stage = $2, holds_key = $3, cause = $4,
+                        attempts = attempts + 1, updated_at = now()
+                  where id = $1",
+            )
+            .bind(id)
+            .bind(stage.as_str())
+            .bind(*stage != Stage::Deserialize)
+            .bind(cause),
+        };
+        query
+            .execute(&mut **tx)
+            .await
+            .map_err(|error| StoreError::from_sql("could not settle a dead letter", error))?;
+    }
+    Ok(())
+}
+
+/// A letter is due when it is asked for, or was held, and nothing open of its key stands before it.
+pub(super) async fn due(
+    pool: &PgPool,
+    ids: &[i16],
+    partitions: &[TopicPartition],
+    max: usize,
+) -> Result<Vec<DueLetter>, StoreError> {
+    let rows = sqlx::query(
+        "select d.id, d.subscription_id, d.partition, d.\"offset\", d.record_key, d.record_value, d.headers
+           from streams.dead_letter d
+           join unnest($1::smallint[], $2::integer[]) as mine(subscription_id, partition)
+             on mine.subscription_id = d.subscription_id and mine.partition = d.partition
+          where d.state in ('held', 'replaying')
+            and not exists (select from streams.dead_letter before
+                             where before.subscription_id = d.subscription_id and before.record_key = d.record_key
+                               and before.holds_key and before.state in ('pending', 'held', 'replaying')
+                               and before.id < d.id)
+          order by d.id limit $3",
+    )
+    .bind(ids)
+    .bind(partitions.iter().map(|source| source.partition).collect::<Vec<_>>())
+    .bind(i64::try_from(max).unwrap_or(i64::MAX))
+    .fetch_all(pool)
+    .await
+    .map_err(|error| StoreError::from_sql("could not look for dead letters to replay", error))?;
+
+    let topics: HashMap<(i16, i32), &TopicPartition> =
+        ids.iter().zip(partitions).map(|(id, source)| ((*id, source.partition), source)).collect();
+    Ok(rows
+        .into_iter()
+        .map(|row| DueLetter {
+            id: row.get(0),
+            raw: RawRecord {
+                source: topics[&(row.get(1), row.get(2))].clone(),
+                offset: row.get(3),
+                key: row.get(4),
+                value: row.get(5),
+                headers: headers_from_json(&row.get(6)),
+            },
+        })
+        .collect())
+}

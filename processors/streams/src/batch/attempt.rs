@@ -1,0 +1,175 @@
+//! One attempt at a slice of a batch: one transaction, all or nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
+
+use chrono::{DateTime, Utc};
+use futures_util::FutureExt as _;
+
+use super::decode::Decoded;
+use super::{BatchReport, BatchRunner, Epochs, positions_after};
+use crate::backend::{Arrival, Backend, Parking, Receipt, Stage, Verdict};
+use crate::outbox::StagedEvent;
+use crate::state_store::StoreError;
+use crate::topology::{DecodedRecord, Pipeline};
+
+/// Records that are known to fail: index in the slice, stage, cause.
+pub(super) type Failed = HashMap<usize, (Stage, String)>;
+
+/// The transaction was rolled back; named for what happens next.
+#[derive(Debug)]
+pub(super) enum AttemptError {
+    Fenced,
+    Transient(StoreError),
+    /// Some record of the slice cannot be stored.
+    Record(String),
+}
+
+impl From<StoreError> for AttemptError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Record { .. } => Self::Record(error.chain()),
+            StoreError::Transient { .. } => Self::Transient(error),
+        }
+    }
+}
+
+impl<B: Backend> BatchRunner<B> {
+    /// Applies the slice; whatever the processor rejects joins `failed`, and the slice is decided again without it,
+    /// because a rejected record may have left its marks on the state.
+    pub(super) async fn attempt(
+        &self,
+        now: DateTime<Utc>,
+        epochs: &Epochs,
+        slice: &[Decoded<'_>],
+        mut failed: Failed,
+    ) -> Result<BatchReport, AttemptError> {
+        loop {
+            let mut tx = self.backend.begin().await?;
+            let waiting = behind_failed(slice, &failed);
+            let is_arrival = |index: &usize| {
+                slice[*index].event.is_ok() && !failed.contains_key(index) && !waiting.contains(index)
+            };
+            let arriving: Vec<usize> = (0..slice.len()).filter(is_arrival).collect();
+            let verdicts = self.receive(&mut tx, epochs, slice, &arriving).await?;
+
+            let (staged, rejected) = self.process(&mut tx, now, slice, &arriving, &verdicts).await?;
+            if !rejected.is_empty() {
+                failed.extend(rejected);
+                continue;
+            }
+            let held = arriving.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Held);
+            let held: HashSet<usize> = held.map(|(index, _)| *index).chain(waiting).collect();
+            let parkings = parkings(slice, &failed, &held);
+            self.backend.append_to_outbox(&mut tx, &staged).await?;
+            self.backend.park(&mut tx, self.topology.name(), &parkings).await?;
+            self.backend.commit(tx).await?;
+            return Ok(BatchReport {
+                applied: verdicts.iter().filter(|verdict| **verdict == Verdict::Fresh).count(),
+                duplicates: verdicts.iter().filter(|verdict| **verdict == Verdict::Duplicate).count(),
+                parked: parkings.len(),
+                staged: staged.len(),
+            });
+        }
+    }
+
+    async fn receive(
+        &self,
+        tx: &mut B::Tx,
+        epochs: &Epochs,
+        slice: &[Decoded<'_>],
+        arriving: &[usize],
+    ) -> Result<Vec<Verdict>, AttemptError> {
+        let arrival = |index: &usize| {
+            let item = &slice[*index];
+            item.event_id().map(|event_id| Arrival { event_id, raw: item.raw })
+        };
+        let arrivals: Vec<_> = arriving.iter().filter_map(arrival).collect();
+        let positions = positions_after(slice, epochs);
+        match self.backend.receive(tx, self.topology.name(), &positions, &arrivals, false).await? {
+            Receipt::Received(verdicts) => Ok(verdicts),
+            Receipt::Fenced => Err(AttemptError::Fenced),
+        }
+    }
+
+    /// Lets each pipeline decide its fresh records, in order.
+    async fn process(
+        &self,
+        tx: &mut B::Tx,
+        now: DateTime<Utc>,
+        slice: &[Decoded<'_>],
+        arriving: &[usize],
+        verdicts: &[Verdict],
+    ) -> Result<(Vec<StagedEvent>, Failed), AttemptError> {
+        let (mut staged, mut rejected) = (Vec::new(), Failed::new());
+        for pipeline in self.topology.pipelines() {
+            let is_fresh = |(index, verdict): &(&usize, &Verdict)| {
+                **verdict == Verdict::Fresh && *slice[**index].raw.source.topic == *pipeline.source_topic()
+            };
+            let fresh: Vec<usize> = arriving.iter().zip(verdicts).filter(is_fresh).map(|(index, _)| *index).collect();
+            let batch: Vec<_> = fresh.iter().filter_map(|index| slice[*index].event.as_ref().ok()).collect();
+            if batch.is_empty() {
+                continue;
+            }
+            let processed = process_caught(pipeline.as_ref(), tx, now, batch).await?;
+            staged.extend(processed.0);
+            rejected.extend(processed.1.into_iter().map(|(at, cause)| (fresh[at], (Stage::Process, cause))));
+        }
+        Ok((staged, rejected))
+    }
+}
+
+/// A panic in a processor is a programmer's mistake with some record: park that record, keep the service up.
+pub(super) async fn process_caught<Tx: Send>(
+    pipeline: &dyn Pipeline<Tx>,
+    tx: &mut Tx,
+    now: DateTime<Utc>,
+    batch: Vec<&DecodedRecord>,
+) -> Result<(Vec<StagedEvent>, Vec<(usize, String)>), AttemptError> {
+    match AssertUnwindSafe(pipeline.process(tx, now, batch)).catch_unwind().await {
+        Ok(Ok(processed)) => {
+            let rejects = processed.rejects.into_iter().map(|(index, reject)| (index, reject.to_string()));
+            Ok((processed.staged, rejects.collect()))
+        }
+        Ok(Err(error)) => Err(error.into()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+            Err(AttemptError::Record(format!("the processor {} panicked: {text}", pipeline.processor_name())))
+        }
+    }
+}
+
+/// The records that come after a failed one of the same topic and key.
+fn behind_failed(slice: &[Decoded<'_>], failed: &Failed) -> HashSet<usize> {
+    let mut blocked = HashSet::new();
+    let mut waiting = HashSet::new();
+    if failed.is_empty() {
+        return waiting;
+    }
+    for (index, item) in slice.iter().enumerate() {
+        let key = (&item.raw.source.topic, item.raw.key.as_deref());
+        if failed.contains_key(&index) {
+            blocked.insert(key);
+        } else if item.event.is_ok() && blocked.contains(&key) {
+            waiting.insert(index);
+        }
+    }
+    waiting
+}
+
+/// What has to be parked, in the order of the records, because a key's letters are replayed in that order.
+fn parkings<'a>(slice: &'a [Decoded<'a>], failed: &Failed, held: &HashSet<usize>) -> Vec<Parking<'a>> {
+    let parking = |(index, item): (usize, &'a Decoded<'a>)| {
+        let (stage, cause) = match (&item.event, failed.get(&index)) {
+            (Err(cause), _) => (Stage::Deserialize, cause.clone()),
+            (Ok(_), Some((stage, cause))) => (*stage, cause.clone()),
+            (Ok(_), None) if held.contains(&index) => {
+                (Stage::Held, "an earlier record of this key waits for an operator".to_owned())
+            }
+            (Ok(_), None) => return None,
+        };
+        Some(Parking { raw: item.raw, event_id: item.event_id(), stage, cause })
+    };
+    slice.iter().enumerate().filter_map(parking).collect()
+}

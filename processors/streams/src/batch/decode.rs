@@ -1,0 +1,78 @@
+//! Decodes a batch; schemas that are not known yet are learnt on the way.
+
+use chrono::{DateTime, Duration, Utc};
+use event::LearnError;
+use uuid::Uuid;
+
+use crate::record::RawRecord;
+use crate::topology::{DecodedRecord, Decoding, Pipeline, Topology};
+
+/// How far an event id's time may be from now: a day less than the days for which the inbox has partitions.
+const ID_TIME_MAX_DAYS: i64 = 13;
+
+/// A record, and what came of decoding it.
+pub(super) struct Decoded<'a> {
+    pub(super) raw: &'a RawRecord,
+    pub(super) event: Result<DecodedRecord, String>,
+}
+
+impl Decoded<'_> {
+    pub(super) fn event_id(&self) -> Option<Uuid> {
+        self.event.as_ref().ok().map(|event| event.event_id)
+    }
+}
+
+pub(super) async fn decode_all<'a, Tx: Send + 'static>(
+    topology: &Topology<Tx>,
+    now: DateTime<Utc>,
+    records: &'a [RawRecord],
+) -> Result<Vec<Decoded<'a>>, LearnError> {
+    let mut decoded = Vec::with_capacity(records.len());
+    for raw in records {
+        decoded.push(decode_one(topology, now, raw).await?);
+    }
+    Ok(decoded)
+}
+
+/// # Errors
+/// Only [`LearnError::Unavailable`]: it is the registry that is away, and no record may suffer for it.
+pub(super) async fn decode_one<'a, Tx: Send + 'static>(
+    topology: &Topology<Tx>,
+    now: DateTime<Utc>,
+    raw: &'a RawRecord,
+) -> Result<Decoded<'a>, LearnError> {
+    let pipeline = topology.pipeline(&raw.source.topic).expect("only the topology's topics are read");
+    let event = match pipeline.decode(raw) {
+        Decoding::Decoded(event) => check_id_time(event, now),
+        Decoding::Undecodable(cause) => Err(cause),
+        Decoding::NeedsSchema(id) => learn_and_decode(pipeline, raw, id).await?.and_then(|event| check_id_time(event, now)),
+    };
+    Ok(Decoded { raw, event })
+}
+
+async fn learn_and_decode<Tx>(
+    pipeline: &dyn Pipeline<Tx>,
+    raw: &RawRecord,
+    id: u32,
+) -> Result<Result<DecodedRecord, String>, LearnError> {
+    match pipeline.learn_schema(id).await {
+        Ok(()) => {}
+        Err(LearnError::NotFound(cause)) => return Ok(Err(format!("unknown schema id {id}: {cause}"))),
+        Err(unavailable) => return Err(unavailable),
+    }
+    Ok(match pipeline.decode(raw) {
+        Decoding::Decoded(event) => Ok(event),
+        Decoding::Undecodable(cause) => Err(cause),
+        Decoding::NeedsSchema(id) => Err(format!("schema id {id} is still unknown after it was fetched")),
+    })
+}
+
+/// The inbox remembers by the id's time; what it cannot remember must not be applied unseen.
+fn check_id_time(event: DecodedRecord, now: DateTime<Utc>) -> Result<DecodedRecord, String> {
+    let (seconds, _) = event.event_id.get_timestamp().map_or((0, 0), |time| time.to_unix());
+    let time = DateTime::from_timestamp(i64::try_from(seconds).unwrap_or(i64::MAX), 0);
+    match time {
+        Some(time) if (now - time).abs() <= Duration::days(ID_TIME_MAX_DAYS) => Ok(event),
+        _ => Err(format!("the time in the event id {} is more than {ID_TIME_MAX_DAYS} days from now", event.event_id)),
+    }
+}

@@ -1,0 +1,112 @@
+//! Tries parked records again, one at a time, under the same fence as new ones.
+//!
+//! The member that owns the partition does it, between two batches: so a replayed record can never
+//! overtake, or be overtaken by, a new record of its key.
+
+use chrono::{DateTime, Utc};
+
+use super::attempt::{AttemptError, process_caught};
+use super::decode::{Decoded, decode_one};
+use super::{BatchError, BatchRunner, Epochs, give_up};
+use crate::backend::{Arrival, Backend, DueLetter, PositionUpdate, Receipt, Retried, Stage, Verdict};
+use crate::record::TopicPartition;
+
+/// How many keys are looked at per round.
+const ROUND: usize = 100;
+
+impl<B: Backend> BatchRunner<B> {
+    /// Retries what is due until nothing is; tells how many letters were applied and how many failed again.
+    pub(crate) async fn retry_letters(
+        &self,
+        now: DateTime<Utc>,
+        epochs: &Epochs,
+    ) -> Result<(usize, usize), BatchError> {
+        let partitions: Vec<TopicPartition> = epochs.keys().cloned().collect();
+        let (mut applied, mut failed) = (0, 0);
+        loop {
+            let due = self.backend.due_letters(self.topology.name(), &partitions, ROUND).await?;
+            if due.is_empty() {
+                return Ok((applied, failed));
+            }
+            for letter in due {
+                match self.retry_letter(now, epochs, &letter).await? {
+                    Retried::Applied => applied += 1,
+                    Retried::Failed { .. } => failed += 1,
+                }
+            }
+        }
+    }
+
+    async fn retry_letter(
+        &self,
+        now: DateTime<Utc>,
+        epochs: &Epochs,
+        letter: &DueLetter,
+    ) -> Result<Retried, BatchError> {
+        let decoded = decode_one(&self.topology, now, &letter.raw).await.map_err(BatchError::Registry)?;
+        let retried = match self.apply_letter(now, epochs, letter, &decoded).await {
+            Ok(()) => return Ok(Retried::Applied),
+            Err(LetterError::Failed(stage, cause)) => Retried::Failed { stage, cause },
+            Err(LetterError::Attempt(AttemptError::Record(cause))) => Retried::Failed { stage: Stage::Store, cause },
+            Err(LetterError::Attempt(error)) => return Err(give_up(error)),
+        };
+        let mut tx = self.backend.begin().await?;
+        self.enter(&mut tx, epochs, letter, &[]).await.map_err(give_up)?;
+        self.backend.settle(&mut tx, &[(letter.id, retried.clone())]).await?;
+        self.backend.commit(tx).await?;
+        Ok(retried)
+    }
+
+    async fn apply_letter(
+        &self,
+        now: DateTime<Utc>,
+        epochs: &Epochs,
+        letter: &DueLetter,
+        decoded: &Decoded<'_>,
+    ) -> Result<(), LetterError> {
+        let event = decoded.event.as_ref().map_err(|cause| LetterError::Failed(Stage::Deserialize, cause.clone()))?;
+        let mut tx = self.backend.begin().await.map_err(AttemptError::from)?;
+        let arrival = Arrival { event_id: event.event_id, raw: &letter.raw };
+        if self.enter(&mut tx, epochs, letter, &[arrival]).await? == [Verdict::Fresh] {
+            let topic = &letter.raw.source.topic;
+            let pipeline = self.topology.pipeline(topic).expect("only the topology's topics are read");
+            let (staged, rejects) = process_caught(pipeline, &mut tx, now, vec![event]).await?;
+            if let Some((_, cause)) = rejects.into_iter().next() {
+                return Err(LetterError::Failed(Stage::Process, cause));
+            }
+            self.backend.append_to_outbox(&mut tx, &staged).await.map_err(AttemptError::from)?;
+        }
+        self.backend.settle(&mut tx, &[(letter.id, Retried::Applied)]).await.map_err(AttemptError::from)?;
+        self.backend.commit(tx).await.map_err(AttemptError::from)?;
+        Ok(())
+    }
+
+    /// Checks the epoch of the letter's partition, which stays where it is.
+    async fn enter(
+        &self,
+        tx: &mut B::Tx,
+        epochs: &Epochs,
+        letter: &DueLetter,
+        arrivals: &[Arrival<'_>],
+    ) -> Result<Vec<Verdict>, AttemptError> {
+        let source = letter.raw.source.clone();
+        let epoch = epochs.get(&source).copied().unwrap_or(super::NO_EPOCH);
+        let position = PositionUpdate { source, next_offset: None, epoch };
+        match self.backend.receive(tx, self.topology.name(), &[position], arrivals, true).await? {
+            Receipt::Received(verdicts) => Ok(verdicts),
+            Receipt::Fenced => Err(AttemptError::Fenced),
+        }
+    }
+}
+
+enum LetterError {
+    /// It failed again; its key waits.
+    Failed(Stage, String),
+    Attempt(AttemptError),
+}
+
+impl From<AttemptError> for LetterError {
+    fn from(error: AttemptError) -> Self {
+        Self::Attempt(error)
+    }
+}

@@ -1,0 +1,179 @@
+//! Group commit for requests: whatever arrived during the last COMMIT goes into the next one.
+//!
+//! No timer: an idle batcher commits a request at once, a busy one commits many for the price of one.
+//! A request is answered only after its COMMIT. The queue is bounded; a full one refuses at once.
+//! A request that the database rejects is found by halving, and fails alone.
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use metrics::{counter, histogram};
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use crate::backoff::Backoff;
+use crate::error_chain::error_chain;
+use crate::state_store::StoreError;
+
+/// Commits many requests in one transaction.
+pub trait CommitBatch: Send + Sync + 'static {
+    /// What is asked. It carries whatever makes a second commit of the same request harmless, an id for
+    /// example: after an ambiguous COMMIT the same batch is committed again.
+    type Request: Send + Sync + 'static;
+    /// What is answered, a refusal by the rules of the domain included.
+    type Answer: Send + 'static;
+
+    /// One transaction; one answer per request, in order.
+    fn commit(&self, batch: &[Self::Request]) -> impl Future<Output = Result<Vec<Self::Answer>, StoreError>> + Send;
+}
+
+/// The limits of a batcher.
+#[derive(Clone, Copy, Debug)]
+pub struct BatcherConfig {
+    /// Requests per transaction, at most.
+    pub batch_max: usize,
+    /// Requests that may wait; more are refused.
+    pub queue_max: usize,
+    /// How long a request may take, retries through an outage included.
+    pub deadline: Duration,
+}
+
+/// Why a request was not answered by the domain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatcherError {
+    /// Too much waits already, or the database is away: nothing is promised, try again later.
+    #[error("{0}")]
+    Overloaded(&'static str),
+    /// The database rejects this very request; trying again does not help.
+    #[error("the request cannot be stored: {0}")]
+    Rejected(String),
+}
+
+struct Entry<C: CommitBatch> {
+    request: C::Request,
+    answer: oneshot::Sender<Result<C::Answer, BatcherError>>,
+    submitted: Instant,
+}
+
+/// Hands requests to the batch that is committed next.
+pub struct Batcher<C: CommitBatch> {
+    queue: mpsc::Sender<Entry<C>>,
+}
+
+impl<C: CommitBatch> Batcher<C> {
+    /// Starts the committing task; it ends when all clones of the batcher are gone and the queue is empty.
+    pub fn start(commit: C, config: BatcherConfig) -> Self {
+        let (queue, entries) = mpsc::channel(config.queue_max);
+        tokio::spawn(Committer { commit, config }.run(entries));
+        Self { queue }
+    }
+
+    /// Waits for the commit of the batch that `request` has joined.
+    ///
+    /// # Errors
+    /// [`BatcherError`], by what happens next.
+    pub async fn submit(&self, request: C::Request) -> Result<C::Answer, BatcherError> {
+        let (answer, answered) = oneshot::channel();
+        let entry = Entry { request, answer, submitted: Instant::now() };
+        if self.queue.try_send(entry).is_err() {
+            counter!("batcher_refused_total").increment(1);
+            return Err(BatcherError::Overloaded("too many requests are waiting"));
+        }
+        answered.await.unwrap_or(Err(BatcherError::Overloaded("the service is stopping")))
+    }
+}
+
+impl<C: CommitBatch> Clone for Batcher<C> {
+    fn clone(&self) -> Self {
+        Self { queue: self.queue.clone() }
+    }
+}
+
+impl<C: CommitBatch> std::fmt::Debug for Batcher<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batcher").field("room", &self.queue.capacity()).finish()
+    }
+}
+
+struct Committer<C> {
+    commit: C,
+    config: BatcherConfig,
+}
+
+impl<C: CommitBatch> Committer<C> {
+    async fn run(self, mut entries: mpsc::Receiver<Entry<C>>) {
+        let mut batch = Vec::with_capacity(self.config.batch_max);
+        while entries.recv_many(&mut batch, self.config.batch_max).await > 0 {
+            // Whoever has hung up is not waiting for an answer; nothing of theirs has been tried yet.
+            batch.retain(|entry| !entry.answer.is_closed());
+            self.commit_all(std::mem::take(&mut batch)).await;
+        }
+    }
+
+    /// Commits the batch, or as many parts of it as it takes to single out what the database rejects.
+    async fn commit_all(&self, batch: Vec<Entry<C>>) {
+        let mut todo = vec![batch];
+        while let Some(mut part) = todo.pop() {
+            if part.is_empty() {
+                continue;
+            }
+            let (requests, waiting): (Vec<_>, Vec<_>) =
+                part.drain(..).map(|entry| (entry.request, (entry.answer, entry.submitted))).unzip();
+            match self.commit_through_outages(&requests, waiting[0].1).await {
+                Ok(answers) => {
+                    assert_eq!(answers.len(), requests.len(), "one answer per request");
+                    for ((answer, _), result) in waiting.into_iter().zip(answers) {
+                        // A caller that has gone misses its answer; the effect is committed all the same.
+                        let _ = answer.send(Ok(result));
+                    }
+                }
+                Err(StoreError::Record { .. }) if requests.len() > 1 => {
+                    let entry = |(request, (answer, submitted))| Entry { request, answer, submitted };
+                    let mut left: Vec<Entry<C>> = requests.into_iter().zip(waiting).map(entry).collect();
+                    let right = left.split_off(left.len() / 2);
+                    todo.extend([right, left]);
+                }
+                Err(error) => {
+                    let refusal = match &error {
+                        StoreError::Record { .. } => BatcherError::Rejected(error.chain()),
+                        StoreError::Transient { .. } => BatcherError::Overloaded("the database does not answer"),
+                    };
+                    for (answer, _) in waiting {
+                        let _ = answer.send(Err(refusal.clone()));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tries again until the oldest request has run out of time.
+    async fn commit_through_outages(
+        &self,
+        requests: &[C::Request],
+        oldest: Instant,
+    ) -> Result<Vec<C::Answer>, StoreError> {
+        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
+        loop {
+            let started = Instant::now();
+            match self.commit.commit(requests).await {
+                Ok(answers) => {
+                    histogram!("batcher_batch_requests").record(requests.len() as f64);
+                    histogram!("batcher_commit_seconds").record(started.elapsed().as_secs_f64());
+                    return Ok(answers);
+                }
+                Err(error @ StoreError::Record { .. }) => return Err(error),
+                Err(error) => {
+                    warn!("{} requests wait: {}", requests.len(), error_chain(&error));
+                    let pause = backoff.next();
+                    if oldest.elapsed() + pause > self.config.deadline {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+//! The batcher against a store that can be told to wait, to reject and to fail.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+
+use super::*;
+
+/// Doubles numbers; rejects 13; fails as often as told; each commit waits for a permit.
+#[derive(Clone)]
+struct Doubler {
+    gate: Arc<Semaphore>,
+    outages: Arc<Mutex<usize>>,
+    commits: Arc<Mutex<Vec<Vec<u32>>>>,
+}
+
+impl Doubler {
+    fn new(permits: usize) -> Self {
+        Self { gate: Arc::new(Semaphore::new(permits)), outages: Arc::default(), commits: Arc::default() }
+    }
+
+    fn fail(self, times: usize) -> Self {
+        *self.outages.lock().expect("not poisoned") = times;
+        self
+    }
+
+    fn batches(&self) -> Vec<Vec<u32>> {
+        self.commits.lock().expect("not poisoned").clone()
+    }
+}
+
+impl CommitBatch for Doubler {
+    type Request = u32;
+    type Answer = u32;
+
+    async fn commit(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
+        self.gate.acquire().await.expect("open").forget();
+        let mut outages = self.outages.lock().expect("not poisoned");
+        if *outages > 0 {
+            *outages -= 1;
+            return Err(StoreError::conflict("testing"));
+        }
+        if batch.contains(&13) {
+            return Err(StoreError::Record { doing: "testing".into(), source: "thirteen".into() });
+        }
+        self.commits.lock().expect("not poisoned").push(batch.to_vec());
+        Ok(batch.iter().map(|number| number * 2).collect())
+    }
+}
+
+const CONFIG: BatcherConfig = BatcherConfig { batch_max: 100, queue_max: 8, deadline: Duration::from_secs(5) };
+const ALWAYS: usize = 1_000;
+
+async fn submit_all(batcher: &Batcher<Doubler>, numbers: Vec<u32>) -> Vec<Result<u32, BatcherError>> {
+    let submit = |number| {
+        let batcher = batcher.clone();
+        async move { batcher.submit(number).await }
+    };
+    futures_util::future::join_all(numbers.into_iter().map(submit)).await
+}
+
+#[tokio::test]
+async fn what_arrives_during_a_commit_goes_into_the_next_one() {
+    let store = Doubler::new(0);
+    let batcher = Batcher::start(store.clone(), CONFIG);
+    let first = tokio::spawn(submit_all_owned(batcher.clone(), vec![1]));
+    while batcher.queue.capacity() < CONFIG.queue_max || store.gate.available_permits() > 0 {
+        tokio::task::yield_now().await;
+    }
+    tokio::task::yield_now().await;
+    let rest = tokio::spawn(submit_all_owned(batcher.clone(), vec![2, 3, 4]));
+    while batcher.queue.capacity() > CONFIG.queue_max - 3 {
+        tokio::task::yield_now().await;
+    }
+    store.gate.add_permits(2);
+
+    assert_eq!(first.await.expect("done"), [Ok(2)]);
+    assert_eq!(rest.await.expect("done"), [Ok(4), Ok(6), Ok(8)]);
+    assert_eq!(store.batches(), [vec![1], vec![2, 3, 4]]);
+}
+
+async fn submit_all_owned(batcher: Batcher<Doubler>, numbers: Vec<u32>) -> Vec<Result<u32, BatcherError>> {
+    submit_all(&batcher, numbers).await
+}
+
+#[tokio::test]
+async fn a_rejected_request_fails_alone() {
+    let batcher = Batcher::start(Doubler::new(ALWAYS), CONFIG);
+    let answers = submit_all(&batcher, vec![1, 2, 13, 4, 5]).await;
+
+    let good: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
+    assert_eq!(good, [&2, &4, &8, &10]);
+    assert!(matches!(&answers[2], Err(BatcherError::Rejected(cause)) if cause.contains("thirteen")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_waited_out() {
+    let batcher = Batcher::start(Doubler::new(ALWAYS).fail(5), CONFIG);
+    assert_eq!(submit_all(&batcher, vec![1]).await, [Ok(2)]);
+}
+
+#[tokio::test]
+async fn an_outage_past_the_deadline_is_an_overload() {
+    let config = BatcherConfig { deadline: Duration::from_millis(30), ..CONFIG };
+    let batcher = Batcher::start(Doubler::new(ALWAYS).fail(ALWAYS), config);
+    assert!(matches!(submit_all(&batcher, vec![1]).await[0], Err(BatcherError::Overloaded(_))));
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_loses_nothing() {
+    let store = Doubler::new(0);
+    let batcher = Batcher::start(store.clone(), CONFIG);
+    let numbers: Vec<u32> = (100..120).collect();
+    let answers = tokio::spawn(submit_all_owned(batcher.clone(), numbers));
+    while batcher.queue.capacity() > 0 && store.batches().is_empty() {
+        tokio::task::yield_now().await;
+        store.gate.add_permits(1);
+    }
+    store.gate.add_permits(ALWAYS);
+    let answers = answers.await.expect("done");
+
+    let refused = answers.iter().filter(|answer| matches!(answer, Err(BatcherError::Overloaded(_)))).count();
+    let committed: usize = store.batches().iter().map(Vec::len).sum();
+    assert_eq!(refused + committed, 20);
+    assert!(refused >= 20 - CONFIG.queue_max - CONFIG.batch_max || committed >= CONFIG.queue_max);
+}

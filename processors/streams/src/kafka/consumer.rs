@@ -1,0 +1,196 @@
+//! Reads the partitions that the group gives to this member, one queue per partition, one batch out of all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::Message as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::{BorrowedMessage, Headers as _};
+use tracing::{debug, warn};
+
+use super::assignment::{AssignmentContext, ClaimPartitions, GroupState, Held, Wake};
+use super::client_config;
+use crate::batch::Epochs;
+use crate::record::{Header, RawRecord, TopicPartition};
+
+/// How the consumer reads; see [`crate::service::ProcessorSettings`] for the meaning of each.
+#[derive(Clone, Debug)]
+pub(crate) struct ConsumerConfig {
+    pub(crate) brokers: String,
+    pub(crate) group: String,
+    pub(crate) topics: Vec<&'static str>,
+    pub(crate) session_timeout_ms: u32,
+}
+
+/// Records of several partitions, in order within each, and the epochs under which they were read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PolledBatch {
+    pub(crate) records: Vec<RawRecord>,
+    pub(crate) epochs: Epochs,
+}
+
+pub(crate) struct KafkaConsumer {
+    consumer: Arc<BaseConsumer<AssignmentContext>>,
+    topics: Vec<&'static str>,
+}
+
+impl KafkaConsumer {
+    /// Joins the group. Partitions arrive during [`KafkaConsumer::poll_batch`].
+    pub(crate) fn subscribe(config: &ConsumerConfig, claimer: Box<dyn ClaimPartitions>) -> KafkaResult<Self> {
+        let context = AssignmentContext::new(claimer);
+        let wake = context.wake.clone();
+        let mut consumer: BaseConsumer<_> = client_config(&config.brokers, &config.group)
+            .set("group.id", &config.group)
+            // The database keeps the positions; Kafka's would only be a second truth.
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set("session.timeout.ms", config.session_timeout_ms.to_string())
+            .set("heartbeat.interval.ms", (config.session_timeout_ms / 4).to_string())
+            .set("topic.metadata.refresh.interval.ms", "10000")
+            // Per partition: what is fetched ahead while a batch commits.
+            .set("queued.max.messages.kbytes", "8192")
+            .set("fetch.queue.backoff.ms", "10")
+            .set("statistics.interval.ms", "1000")
+            .create_with_context(context)?;
+        let main_wake = wake.clone();
+        consumer.set_nonempty_callback(move || main_wake.notify());
+        let consumer = Arc::new(consumer);
+        consumer.context().remember(&consumer);
+        consumer.subscribe(&config.topics)?;
+        Ok(Self { consumer, topics: config.topics.clone() })
+    }
+
+    /// Whatever all queues hold now, `max` at most; waits up to `timeout` if that is nothing.
+    pub(crate) fn poll_batch(&self, max: usize, timeout: Duration) -> PolledBatch {
+        let batch = self.serve_and_drain(max);
+        if !batch.records.is_empty() {
+            return batch;
+        }
+        self.consumer.context().wake.wait(timeout);
+        self.serve_and_drain(max)
+    }
+
+    fn serve_and_drain(&self, max: usize) -> PolledBatch {
+        if self.serve_events() {
+            return self.drain(max);
+        }
+        // A record came past its partition's queue. To go on would step over it: read again from the stored position.
+        warn!("a record came outside its partition's queue; joining the group again");
+        if let Err(error) = self.rejoin() {
+            warn!("could not join the group again: {error}");
+        }
+        PolledBatch::default()
+    }
+
+    /// Runs the callbacks that are due — rebalances first of all — for up to `timeout`.
+    pub(crate) fn serve_for(&self, timeout: Duration) {
+        self.consumer.context().wake.wait(timeout);
+        self.serve_events();
+    }
+
+    /// Leaves the group and joins it again: whatever was held is claimed anew.
+    pub(crate) fn rejoin(&self) -> KafkaResult<()> {
+        self.consumer.unsubscribe();
+        self.serve_events();
+        self.consumer.context().held().clear();
+        self.consumer.subscribe(&self.topics)
+    }
+
+    /// What librdkafka last reported.
+    pub(crate) fn group_state(&self) -> GroupState {
+        self.consumer.context().group()
+    }
+
+    /// The epochs of all partitions that are held.
+    pub(crate) fn epochs(&self) -> Epochs {
+        self.consumer.context().held().values().map(epoch).collect()
+    }
+
+    /// What wakes a waiting [`KafkaConsumer::poll_batch`].
+    pub(crate) fn wake(&self) -> Arc<Wake> {
+        self.consumer.context().wake.clone()
+    }
+
+    /// Gives the partitions back and leaves the group.
+    pub(crate) fn close(self) {
+        self.consumer.unsubscribe();
+        self.serve_for(Duration::from_millis(100));
+        // The queues hold the consumer; without this it would never be dropped.
+        self.consumer.context().held().clear();
+    }
+
+    /// Runs the callbacks that are due; false if a record came with them, which must not happen.
+    fn serve_events(&self) -> bool {
+        let mut clean = true;
+        while let Some(result) = self.consumer.poll(Duration::ZERO) {
+            match result {
+                Ok(_) => clean = false,
+                Err(error) => debug!("kafka: {error}"),
+            }
+        }
+        clean
+    }
+
+    /// Takes from each queue in turn, so that a full one does not starve the others.
+    fn drain(&self, max: usize) -> PolledBatch {
+        let held = self.consumer.context().held();
+        let mut batch = PolledBatch { records: Vec::new(), epochs: held.values().map(epoch).collect() };
+        if held.is_empty() {
+            return batch;
+        }
+        let share = (max / held.len()).max(1);
+        let mut queues: Vec<&Held> = held.values().collect();
+        while !queues.is_empty() && batch.records.len() < max {
+            queues.retain(|held| {
+                let room = share.min(max - batch.records.len());
+                take(held, room, &mut batch.records) == room
+            });
+        }
+        batch
+    }
+}
+
+impl std::fmt::Debug for KafkaConsumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaConsumer").field("topics", &self.topics).finish_non_exhaustive()
+    }
+}
+
+fn epoch(held: &Held) -> (TopicPartition, i64) {
+    (held.claim.source.clone(), held.claim.epoch)
+}
+
+/// Moves up to `room` records; fewer mean that the queue is empty.
+fn take(held: &Held, room: usize, records: &mut Vec<RawRecord>) -> usize {
+    let mut taken = 0;
+    while taken < room {
+        match held.queue.poll(Duration::ZERO) {
+            Some(Ok(message)) => records.push(detach(&held.claim.source, &message)),
+            Some(Err(KafkaError::PartitionEOF(_))) => continue,
+            Some(Err(error)) => {
+                debug!("{}: {error}", held.claim.source);
+                continue;
+            }
+            None => break,
+        }
+        taken += 1;
+    }
+    taken
+}
+
+fn detach(source: &TopicPartition, message: &BorrowedMessage<'_>) -> RawRecord {
+    let header = |header: rdkafka::message::Header<'_, &[u8]>| Header {
+        name: header.key.to_owned(),
+        value: header.value.map(<[u8]>::to_vec),
+    };
+    RawRecord {
+        source: source.clone(),
+        offset: message.offset(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers: message.headers().map(|headers| headers.iter().map(header).collect()).unwrap_or_default(),
+    }
+}

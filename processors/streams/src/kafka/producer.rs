@@ -1,0 +1,147 @@
+//! Publishes outbox events: idempotent, acknowledged by all replicas, partitioned like any Java client.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use tokio::sync::Notify;
+use tracing::debug;
+
+use super::client_config;
+use crate::record::TRACEPARENT;
+use crate::relay::OutboxEvent;
+
+/// Publishes batches of events and waits for their acknowledgements.
+pub(crate) struct KafkaPublisher {
+    producer: ThreadedProducer<DeliveryContext>,
+    ce_source: String,
+}
+
+impl KafkaPublisher {
+    /// `ce_source` is the CloudEvents `source` of all events: who says it.
+    pub(crate) fn connect(brokers: &str, ce_source: &str) -> KafkaResult<Self> {
+        let producer = client_config(brokers, ce_source)
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("compression.type", "lz4")
+            .set("partitioner", "murmur2_random")
+            // The relay has batched already.
+            .set("linger.ms", "0")
+            // Never give one event up while a later one of its key goes through: wait for the broker instead.
+            .set("message.timeout.ms", "0")
+            .set("queue.buffering.max.messages", "200000")
+            .create_with_context(DeliveryContext)?;
+        Ok(Self { producer, ce_source: ce_source.to_owned() })
+    }
+
+    /// Publishes `events` in order and returns when the broker has acknowledged all of them.
+    ///
+    /// # Errors
+    /// The first event that was refused; later ones may have been published.
+    pub(crate) async fn publish(&self, events: &[OutboxEvent]) -> KafkaResult<()> {
+        let delivery = Arc::new(Delivery::default());
+        for event in events {
+            self.enqueue(event, &delivery).await?;
+        }
+        delivery.all_acknowledged(events.len()).await
+    }
+
+    async fn enqueue(&self, event: &OutboxEvent, delivery: &Arc<Delivery>) -> KafkaResult<()> {
+        let mut record = BaseRecord::with_opaque_to(&event.topic, delivery.clone())
+            .key(&event.record_key)
+            .payload(&event.payload)
+            .headers(self.headers(event));
+        loop {
+            match self.producer.send(record) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                    record = back;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    /// CloudEvents' Kafka binding, binary mode.
+    fn headers(&self, event: &OutboxEvent) -> OwnedHeaders {
+        let time = event.staged_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
+        let id = event.event_id.to_string();
+        let header = |key, value| Header { key, value: Some(value) };
+        let headers = OwnedHeaders::new_with_capacity(8)
+            .insert(header("ce_specversion", "1.0"))
+            .insert(header("ce_id", &id))
+            .insert(header("ce_type", &event.event_type))
+            .insert(header("ce_source", &self.ce_source))
+            .insert(header("ce_time", &time))
+            .insert(header("ce_subject", &event.subject));
+        match &event.traceparent {
+            Some(traceparent) => headers.insert(header(TRACEPARENT, traceparent)),
+            None => headers,
+        }
+    }
+}
+
+impl Drop for KafkaPublisher {
+    /// What is still queued would be published by a relay that may no longer be the owner.
+    fn drop(&mut self) {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+    }
+}
+
+impl std::fmt::Debug for KafkaPublisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaPublisher").field("ce_source", &self.ce_source).finish_non_exhaustive()
+    }
+}
+
+/// How far one call of `publish` has come.
+#[derive(Default)]
+struct Delivery {
+    reported: AtomicUsize,
+    failed: Mutex<Option<KafkaError>>,
+    changed: Notify,
+}
+
+impl Delivery {
+    fn report(&self, error: Option<KafkaError>) {
+        if let Some(error) = error {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+        self.reported.fetch_add(1, Ordering::AcqRel);
+        self.changed.notify_one();
+    }
+
+    async fn all_acknowledged(&self, expected: usize) -> KafkaResult<()> {
+        // `notify_one` leaves a permit behind, so a report between the check and the wait is not lost.
+        while self.reported.load(Ordering::Acquire) < expected {
+            self.changed.notified().await;
+        }
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+    }
+}
+
+struct DeliveryContext;
+
+impl ClientContext for DeliveryContext {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        debug!("librdkafka {facility}: {message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!("kafka: {error}: {reason}");
+    }
+}
+
+impl ProducerContext for DeliveryContext {
+    type DeliveryOpaque = Arc<Delivery>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, delivery: Arc<Delivery>) {
+        delivery.report(result.as_ref().err().map(|(error, _)| error.clone()));
+    }
+}

@@ -1,0 +1,74 @@
+//! What a topic holds: raw records as they came, and records whose event has been decoded.
+
+use std::sync::Arc;
+
+/// One partition of one topic.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition's number, from 0.
+    pub partition: i32,
+}
+
+impl TopicPartition {
+    /// Names a partition.
+    pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
+        Self { topic: topic.into(), partition }
+    }
+}
+
+impl std::fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}[{}]", self.topic, self.partition)
+    }
+}
+
+/// A header of a record; Kafka allows a name without a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The header's name; the same name may come more than once.
+    pub name: String,
+    /// Its bytes, by CloudEvents' rules UTF-8.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A record as the broker gave it, nothing interpreted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawRecord {
+    /// Where it stands: topic and partition.
+    pub source: TopicPartition,
+    /// Where it stands in the partition.
+    pub offset: i64,
+    /// The key's bytes.
+    pub key: Option<Vec<u8>>,
+    /// The value's bytes; `None` is a tombstone.
+    pub value: Option<Vec<u8>>,
+    /// All headers, in order.
+    pub headers: Vec<Header>,
+}
+
+impl RawRecord {
+    /// The W3C trace context that came with the record, if it is readable.
+    #[must_use]
+    pub fn traceparent(&self) -> Option<&str> {
+        let header = self.headers.iter().find(|header| header.name == TRACEPARENT)?;
+        std::str::from_utf8(header.value.as_deref()?).ok()
+    }
+}
+
+/// The header that carries the trace context (W3C Trace Context).
+pub const TRACEPARENT: &str = "traceparent";
+
+/// A record whose value has been decoded.
+#[derive(Clone, Debug)]
+pub struct Record<E> {
+    /// What the value says.
+    pub event: E,
+    /// Where it stands: topic and partition.
+    pub source: TopicPartition,
+    /// Where it stands in the partition.
+    pub offset: i64,
+    /// The trace that the record belongs to.
+    pub traceparent: Option<String>,
+}

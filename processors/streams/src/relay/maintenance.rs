@@ -1,0 +1,66 @@
+//! Keeps partitions ahead of need, and drops those that are old and read.
+
+use std::time::Duration;
+
+use metrics::counter;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::error_chain::error_chain;
+
+/// How long events are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Retention {
+    /// Published events, to be published again if a topic is lost.
+    pub(crate) outbox_hours: u32,
+    /// Received event ids; longer than the topics keep their records.
+    pub(crate) inbox_days: u32,
+}
+
+const EXTEND_EVERY: Duration = Duration::from_secs(10);
+const DROP_EVERY_ROUNDS: u32 = 30;
+
+/// Runs until the service stops. Several processes may do it at once.
+pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stopping: CancellationToken) {
+    let mut round = 0;
+    while !stopping.is_cancelled() {
+        if let Err(error) = extend(&pool).await {
+            warn!("could not create partitions ahead: {}", error_chain(&error));
+        }
+        if round % DROP_EVERY_ROUNDS == 0 {
+            match drop_old(&pool, retention).await {
+                Ok((0, 0)) => {}
+                Ok((outbox, inbox)) => info!("dropped {outbox} outbox and {inbox} inbox partitions"),
+                // A reader was in the way of a lock; the next round tries again.
+                Err(error) => warn!("could not drop old partitions: {}", error_chain(&error)),
+            }
+        }
+        round += 1;
+        tokio::select! {
+            () = tokio::time::sleep(EXTEND_EVERY) => {}
+            () = stopping.cancelled() => {}
+        }
+    }
+}
+
+async fn extend(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query("select streams.extend_outbox(), streams.extend_inbox(0, 14)").execute(pool).await?;
+    Ok(())
+}
+
+/// In a transaction of its own that waits for no lock longer than 100 ms: writers queue behind a waiting lock.
+pub(crate) async fn drop_old(pool: &PgPool, retention: Retention) -> sqlx::Result<(i32, i32)> {
+    let mut tx = pool.begin().await?;
+    sqlx::query("set local lock_timeout = '100ms'").execute(&mut *tx).await?;
+    let dropped: (i32, i32) = sqlx::query_as(
+        "select streams.drop_old_outbox($1 * interval '1 hour'), streams.drop_old_inbox($2 * interval '1 day')",
+    )
+    .bind(f64::from(retention.outbox_hours))
+    .bind(f64::from(retention.inbox_days))
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    counter!("streams_partitions_dropped_total").increment(u64::try_from(dropped.0 + dropped.1).unwrap_or(0));
+    Ok(dropped)
+}

@@ -1,0 +1,52 @@
+//! Reads snapshots, and the events of a window in the order of their ids.
+
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use sqlx::PgPool;
+
+use super::OutboxEvent;
+use super::window::{Snapshot, Window};
+use crate::state_store::StoreError;
+
+/// What is committed right now.
+pub(super) async fn current_snapshot(pool: &PgPool) -> Result<Snapshot, StoreError> {
+    let text: String = sqlx::query_scalar("select pg_current_snapshot()::text")
+        .fetch_one(pool)
+        .await
+        .map_err(|error| StoreError::from_sql("could not read the current snapshot", error))?;
+    Ok(text.parse().expect("Postgres prints snapshots that it reads"))
+}
+
+/// The events of a window after `after`, as they come from the server: a window may hold a million.
+pub(super) fn events<'a>(
+    pool: &'a PgPool,
+    window: &Window,
+    after: i64,
+) -> BoxStream<'a, Result<OutboxEvent, StoreError>> {
+    sqlx::query_as(
+        "select id, event_id, topic, record_key, event_type, subject, traceparent, staged_at, payload
+           from streams.outbox
+          where (xid >= $1::text::xid8 and xid < $2::text::xid8 or xid = any($3::text[]::xid8[]))
+            and pg_visible_in_snapshot(xid, $4::text::pg_snapshot) and id > $5
+          order by id",
+    )
+    .bind(window.from_xid().to_string())
+    .bind(window.to_xid().to_string())
+    .bind(window.late().iter().map(u64::to_string).collect::<Vec<_>>())
+    .bind(window.end.to_string())
+    .bind(after)
+    .fetch(pool)
+    .map_err(|error| StoreError::from_sql("could not read the outbox", error))
+    .boxed()
+}
+
+/// After a restore from a dump, transaction ids have started anew and say nothing about the rows that came with it.
+/// Stamping those rows with this transaction publishes them once more; receivers know the ones that they had.
+pub(super) async fn restamp_after_restore(pool: &PgPool, epoch: i64) -> Result<(), StoreError> {
+    sqlx::query("select streams.restamp_outbox($1)")
+        .bind(epoch)
+        .execute(pool)
+        .await
+        .map_err(|error| StoreError::from_sql("could not restamp the outbox after a restore", error))?;
+    Ok(())
+}

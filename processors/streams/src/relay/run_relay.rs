@@ -1,0 +1,214 @@
+//! The relay's loop: take the lease, publish windows, save progress, wait a little, again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::TryStreamExt as _;
+use crate::shim::Part;
+use metrics::{counter, histogram};
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::OutboxEvent;
+use super::lease::{self, Progress, Tenure};
+use super::read_window;
+use super::window::Window;
+use crate::backoff::Backoff;
+use crate::error_chain::error_chain;
+use crate::kafka::producer::KafkaPublisher;
+
+/// Events per call of the publisher; progress inside a window can be saved after each.
+const CHUNK: usize = 2_000;
+/// How often the lease is prolonged and the progress saved.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+
+/// How the relay works.
+#[derive(Clone, Debug)]
+pub(crate) struct RelayConfig {
+    pub(crate) brokers: String,
+    /// CloudEvents `source` of everything that it publishes.
+    pub(crate) source: String,
+    /// Unique per process.
+    pub(crate) owner: String,
+    pub(crate) lease_ms: u32,
+    /// The longest pause between two looks at an outbox in which nothing happens.
+    pub(crate) poll_max_ms: u32,
+}
+
+/// Publishes one outbox.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    // Dependencies.
+    pub(crate) pool: PgPool,
+    /// Called when this process has staged something: look at once.
+    pub(crate) staged: Arc<Notify>,
+    pub(crate) health: Part,
+    pub(crate) stopping: CancellationToken,
+    // Configuration.
+    pub(crate) config: RelayConfig,
+}
+
+/// Why a tenure ended.
+enum End {
+    Stopping,
+    /// Another relay has the lease now.
+    LeaseLost,
+}
+
+impl Relay {
+    /// Runs until the service stops; outages only make it wait.
+    pub(crate) async fn run(self) {
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+        while !self.stopping.is_cancelled() {
+            match self.one_tenure(&mut backoff).await {
+                Ok(Some(End::Stopping)) => return,
+                Ok(Some(End::LeaseLost)) => warn!("another relay has taken the outbox over"),
+                Ok(None) => {
+                    // Somebody else publishes; that is as healthy as publishing oneself.
+                    self.health.up();
+                    backoff.reset();
+                    self.pause(Duration::from_millis(u64::from(self.config.lease_ms / 4))).await;
+                }
+                Err(error) => {
+                    let pause = backoff.next();
+                    self.health.down(&error_chain(error.as_ref()));
+                    warn!("the relay pauses for {} ms: {}", pause.as_millis(), error_chain(error.as_ref()));
+                    self.pause(pause).await;
+                }
+            }
+        }
+    }
+
+    async fn one_tenure(&self, backoff: &mut Backoff) -> anyhow::Result<Option<End>> {
+        let config = &self.config;
+        let Some(mut tenure) = lease::acquire(&self.pool, &config.owner, config.lease_ms).await? else {
+            return Ok(None);
+        };
+        info!("publishing the outbox under epoch {}", tenure.epoch);
+        let snapshot = read_window::current_snapshot(&self.pool).await?;
+        if snapshot.is_before(&tenure.progress.published) {
+            warn!("transaction ids have gone back, so this database was restored: publishing all that it kept again");
+            read_window::restamp_after_restore(&self.pool, tenure.epoch).await?;
+            return Ok(Some(End::LeaseLost));
+        }
+        // One producer per tenure: what an old tenure left in a queue must not be sent in a new one.
+        let publisher = KafkaPublisher::connect(&config.brokers, &config.source)?;
+        let end = Publishing { relay: self, publisher, saved: Instant::now() }.run(&mut tenure, backoff).await?;
+        if matches!(end, End::Stopping) {
+            lease::release(&self.pool, &tenure).await?;
+        }
+        Ok(Some(end))
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.staged.notified() => {}
+            () = self.stopping.cancelled() => {}
+        }
+    }
+}
+
+/// A tenure at work.
+struct Publishing<'a> {
+    relay: &'a Relay,
+    publisher: KafkaPublisher,
+    saved: Instant,
+}
+
+impl Publishing<'_> {
+    async fn run(mut self, tenure: &mut Tenure, backoff: &mut Backoff) -> anyhow::Result<End> {
+        let mut idle = Backoff::new(
+            Duration::from_millis(1),
+            Duration::from_millis(u64::from(self.relay.config.poll_max_ms)),
+        );
+        loop {
+            let window = match tenure.progress.unfinished() {
+                Some(window) => window,
+                None => Window {
+                    start: tenure.progress.published.clone(),
+                    end: read_window::current_snapshot(&self.relay.pool).await?,
+                },
+            };
+            let published = if window.is_empty() { 0 } else { self.publish_window(tenure, window).await? };
+            self.relay.health.up();
+            backoff.reset();
+            if self.relay.stopping.is_cancelled() {
+                return Ok(End::Stopping);
+            }
+            if !self.keep_lease(tenure).await? {
+                return Ok(End::LeaseLost);
+            }
+            if published == 0 {
+                self.relay.pause(idle.next()).await;
+            } else {
+                idle.reset();
+            }
+        }
+    }
+
+    /// Publishes a window from `progress.after` on, and moves the progress to its end.
+    async fn publish_window(&mut self, tenure: &mut Tenure, window: Window) -> anyhow::Result<usize> {
+        let mut events = read_window::events(&self.relay.pool, &window, tenure.progress.after).try_chunks(CHUNK);
+        let mut published = 0;
+        loop {
+            let chunk = match events.try_next().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(error) => return Err(error.1.into()),
+            };
+            self.publish_chunk(tenure, &window, &chunk).await?;
+            published += chunk.len();
+        }
+        tenure.progress = Progress { published: window.end, window_end: None, after: 0 };
+        Ok(published)
+    }
+
+    async fn publish_chunk(
+        &mut self,
+        tenure: &mut Tenure,
+        window: &Window,
+        chunk: &[OutboxEvent],
+    ) -> anyhow::Result<()> {
+        let started = Instant::now();
+        self.wait_for_broker(tenure, chunk).await?;
+        self.relay.health.up();
+        counter!("streams_relay_published_total").increment(chunk.len() as u64);
+        histogram!("streams_relay_publish_seconds").record(started.elapsed().as_secs_f64());
+        if let Some(last) = chunk.last() {
+            tenure.progress.window_end = Some(window.end.clone());
+            tenure.progress.after = last.id;
+        }
+        anyhow::ensure!(self.keep_lease(tenure).await?, "another relay has taken the outbox over");
+        Ok(())
+    }
+
+    /// Publishes, waits as long as it takes, and keeps the lease meanwhile.
+    async fn wait_for_broker(&self, tenure: &Tenure, chunk: &[OutboxEvent]) -> anyhow::Result<()> {
+        let relay = self.relay;
+        let started = Instant::now();
+        let mut publishing = std::pin::pin!(self.publisher.publish(chunk));
+        loop {
+            tokio::select! {
+                result = &mut publishing => return Ok(result?),
+                () = tokio::time::sleep(SAVE_EVERY) => {
+                    let waited = started.elapsed().as_millis();
+                    relay.health.down(&format!("Kafka has not acknowledged {} events for {waited} ms", chunk.len()));
+                    anyhow::ensure!(!relay.stopping.is_cancelled(), "stopping before Kafka acknowledged");
+                    let kept = lease::renew(&relay.pool, tenure, relay.config.lease_ms).await?;
+                    anyhow::ensure!(kept, "another relay has taken the outbox over");
+                }
+            }
+        }
+    }
+
+    async fn keep_lease(&mut self, tenure: &Tenure) -> anyhow::Result<bool> {
+        if self.saved.elapsed() < SAVE_EVERY {
+            return Ok(true);
+        }
+        self.saved = Instant::now();
+        Ok(lease::renew(&self.relay.pool, tenure, self.relay.config.lease_ms).await?)
+    }
+}

@@ -1,0 +1,159 @@
+//! The runner's loop: poll → batch → commit; on trouble, pause with the batch in hand.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use metrics::{counter, histogram};
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::claims::DatabaseClaims;
+use super::state::{RunnerState, RunnerStatus};
+use crate::backend::Backend;
+use crate::backoff::Backoff;
+use crate::batch::{BatchError, BatchReport, BatchRunner};
+use crate::error_chain::error_chain;
+use crate::kafka::consumer::{ConsumerConfig, KafkaConsumer, PolledBatch};
+
+/// How long the thread waits for records before it looks after other things.
+const POLL: Duration = Duration::from_millis(100);
+/// How often parked records are looked at.
+const LETTERS_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Debug)]
+pub(crate) struct RunnerConfig {
+    pub(crate) consumer: ConsumerConfig,
+    pub(crate) batch_max_records: usize,
+}
+
+/// Consumes one topology's topics.
+pub(crate) struct Runner<B: Backend> {
+    // Dependencies.
+    pub(crate) batches: BatchRunner<B>,
+    pub(crate) runtime: Handle,
+    /// Called after a commit that staged events, for the relay in this process.
+    pub(crate) staged: Arc<Notify>,
+    pub(crate) status: RunnerStatus,
+    pub(crate) stopping: CancellationToken,
+    // Configuration.
+    pub(crate) config: RunnerConfig,
+}
+
+impl<B: Backend> Runner<B> {
+    /// Runs on this thread until the service stops.
+    pub(crate) fn run(self) {
+        self.status.enter(RunnerState::Rebalancing, None);
+        let claims = DatabaseClaims {
+            backend: self.batches.backend().clone(),
+            group: self.batches.topology().name(),
+            runtime: self.runtime.clone(),
+            status: self.status.clone(),
+            stopping: self.stopping.clone(),
+        };
+        match KafkaConsumer::subscribe(&self.config.consumer, Box::new(claims)) {
+            Ok(consumer) => self.consume(consumer),
+            Err(cause) => error!("could not create the consumer: {cause}"),
+        }
+        self.status.enter(RunnerState::NotRunning, None);
+    }
+
+    fn consume(&self, consumer: KafkaConsumer) {
+        let mut in_hand = PolledBatch::default();
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+        let mut letters_seen = Instant::now();
+        while !self.stopping.is_cancelled() {
+            let group = consumer.group_state();
+            self.status.beat(group.broker_up, group.joined);
+            if in_hand.records.is_empty() {
+                in_hand = consumer.poll_batch(self.config.batch_max_records, POLL);
+            }
+            let outcome = self.work(&consumer, &in_hand, &mut letters_seen);
+            match outcome {
+                Ok(()) => {
+                    in_hand.records.clear();
+                    self.status.nothing_in_hand();
+                    backoff.reset();
+                    self.running_again(group.joined);
+                }
+                Err(BatchError::Fenced) => {
+                    in_hand.records.clear();
+                    self.status.nothing_in_hand();
+                    self.rejoin(&consumer);
+                }
+                Err(cause) => self.pause(&consumer, &mut in_hand, backoff.next(), &cause),
+            }
+        }
+        self.status.enter(RunnerState::PendingShutdown, None);
+        consumer.close();
+    }
+
+    /// Applies the batch in hand, and now and then what is parked.
+    fn work(&self, consumer: &KafkaConsumer, in_hand: &PolledBatch, letters: &mut Instant) -> Result<(), BatchError> {
+        if !in_hand.records.is_empty() {
+            self.status.took_in_hand(in_hand.records.iter().map(|record| &record.source));
+            let started = Instant::now();
+            let run = self.batches.run(Utc::now(), &in_hand.epochs, &in_hand.records);
+            let report = self.runtime.block_on(run)?;
+            self.measure(in_hand.records.len(), report, started);
+        }
+        if letters.elapsed() >= LETTERS_EVERY {
+            *letters = Instant::now();
+            let epochs = consumer.epochs();
+            if !epochs.is_empty() {
+                let (applied, failed) = self.runtime.block_on(self.batches.retry_letters(Utc::now(), &epochs))?;
+                if applied + failed > 0 {
+                    info!("retried dead letters: {applied} applied, {failed} failed again");
+                    self.staged.notify_one();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn measure(&self, records: usize, report: BatchReport, started: Instant) {
+        if report.staged > 0 {
+            self.staged.notify_one();
+        }
+        if report.parked > 0 {
+            warn!("parked {} records as dead letters", report.parked);
+        }
+        counter!("streams_records_applied_total").increment(report.applied as u64);
+        counter!("streams_records_duplicate_total").increment(report.duplicates as u64);
+        counter!("streams_records_parked_total").increment(report.parked as u64);
+        histogram!("streams_batch_records").record(records as f64);
+        histogram!("streams_batch_seconds").record(started.elapsed().as_secs_f64());
+    }
+
+    fn running_again(&self, joined: bool) {
+        let state = if joined { RunnerState::Running } else { RunnerState::Rebalancing };
+        if self.status.state() != state {
+            self.status.enter(state, None);
+        }
+    }
+
+    /// Keeps the batch and the membership; what is revoked meanwhile leaves the batch.
+    fn pause(&self, consumer: &KafkaConsumer, in_hand: &mut PolledBatch, time: Duration, cause: &BatchError) {
+        let cause = error_chain(cause);
+        warn!("pausing for {} ms with {} records in hand: {cause}", time.as_millis(), in_hand.records.len());
+        self.status.enter(RunnerState::Paused, Some(cause));
+        let until = Instant::now() + time;
+        while let Some(rest) = until.checked_duration_since(Instant::now()).filter(|_| !self.stopping.is_cancelled()) {
+            consumer.serve_for(rest.min(POLL));
+        }
+        let epochs = consumer.epochs();
+        let read_under = &in_hand.epochs;
+        in_hand.records.retain(|record| epochs.get(&record.source) == read_under.get(&record.source));
+    }
+
+    fn rejoin(&self, consumer: &KafkaConsumer) {
+        warn!("another member has taken a partition over: nothing was written; joining the group again");
+        counter!("streams_fenced_total").increment(1);
+        self.status.enter(RunnerState::Rebalancing, None);
+        if let Err(cause) = consumer.rejoin() {
+            error!("could not join the group again: {cause}");
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! The runner: consumes batches, applies them one after the other, survives outages and take-overs.
+//!
+//! One OS thread per consumer. Everything that could race runs on it in turn: rebalances, transactions,
+//! replays. So a revoke waits for the transaction in flight, and a partition is never written by two of us.
+
+mod claims;
+mod consume;
+mod state;
+
+pub use state::{RunnerState, StateListener};
+
+pub(crate) use consume::{Runner, RunnerConfig};
+pub(crate) use state::{RunnerStatus, StatusSnapshot};

@@ -1,0 +1,254 @@
+//! Runs a topology without a broker: records in, outbox out, the production code in between.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use event::{Deserializer, Event, Serializer};
+use sqlx::Row as _;
+use tokio::runtime::Runtime;
+use uuid::Uuid;
+
+use crate::backend::{Backend, MemoryBackend, MemoryTx, PgBackend};
+use crate::batch::{BatchRunner, Epochs};
+use crate::outbox::StagedEvent;
+use crate::record::{Header, RawRecord, TopicPartition};
+use crate::topology::Topology;
+
+/// How a sequence of records reaches the topology. The effect must be the same for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Records per batch, and so per commit.
+    pub batch: usize,
+    /// Whether each batch comes a second time, as after a crash before its position was stored.
+    pub twice: bool,
+}
+
+impl Delivery {
+    /// One by one or many together, once or twice.
+    pub const ALL: [Self; 6] = [
+        Self { batch: 1, twice: false },
+        Self { batch: 1, twice: true },
+        Self { batch: 3, twice: false },
+        Self { batch: 3, twice: true },
+        Self { batch: 1_000, twice: false },
+        Self { batch: 1_000, twice: true },
+    ];
+}
+
+/// What a test wants to see of a backend.
+pub trait InspectBackend: Backend {
+    /// All staged events, in order.
+    fn staged_events(&self) -> impl Future<Output = Vec<StagedEvent>> + Send;
+    /// Asks for all pending dead letters to be tried again.
+    fn ask_for_replay(&self) -> impl Future<Output = ()> + Send;
+    /// Stage and cause of each open dead letter, oldest first.
+    fn open_letters(&self) -> impl Future<Output = Vec<(String, String)>> + Send;
+}
+
+/// Drives one topology as its only consumer, with one partition per topic.
+#[derive(Debug)]
+pub struct TopologyTestDriver<B: Backend> {
+    batches: BatchRunner<B>,
+    runtime: Runtime,
+    epochs: Epochs,
+    now: DateTime<Utc>,
+    topics: HashMap<String, Vec<RawRecord>>,
+    last: Vec<RawRecord>,
+    outputs_read: usize,
+}
+
+impl TopologyTestDriver<MemoryBackend> {
+    /// A driver with an in-memory backend.
+    #[must_use]
+    pub fn new(topology: Topology<MemoryTx>) -> Self {
+        Self::on(MemoryBackend::default(), topology)
+    }
+}
+
+impl<B: InspectBackend> TopologyTestDriver<B> {
+    /// A driver on a backend of the test's choice.
+    ///
+    /// # Panics
+    /// If the backend does not answer.
+    #[must_use]
+    pub fn on(backend: B, topology: Topology<B::Tx>) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let sources: Vec<_> = topology.source_topics().into_iter().map(|topic| TopicPartition::new(topic, 0)).collect();
+        let claims = runtime.block_on(backend.claim(topology.name(), &sources)).expect("the backend answers");
+        Self {
+            batches: BatchRunner::new(backend, topology),
+            runtime,
+            epochs: claims.into_iter().map(|claim| (claim.source, claim.epoch)).collect(),
+            now: Utc::now(),
+            topics: HashMap::new(),
+            last: Vec::new(),
+            outputs_read: 0,
+        }
+    }
+
+    /// The time at which batches are decided; it stands still.
+    #[must_use]
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    /// Delivers one event in a batch of its own.
+    pub fn pipe_input<E: Event>(&mut self, topic: &str, event: &E, serializer: &dyn Serializer<E>) {
+        self.pipe_inputs(topic, std::slice::from_ref(event), serializer, Delivery { batch: 1, twice: false });
+    }
+
+    /// Delivers events in order.
+    ///
+    /// # Panics
+    /// If an event cannot be serialized.
+    pub fn pipe_inputs<E: Event>(&mut self, topic: &str, events: &[E], serializer: &dyn Serializer<E>, how: Delivery) {
+        let raw = |event: &E| {
+            let value = serializer.serialize(event).expect("a valid event");
+            self.append(topic, Some(event.key().into_bytes()), Some(value))
+        };
+        let records: Vec<RawRecord> = events.iter().map(raw).collect();
+        self.deliver(&records, how);
+    }
+
+    /// Delivers a record of any bytes.
+    pub fn pipe_raw(&mut self, topic: &str, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let record = self.append(topic, key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
+        self.deliver(&[record], Delivery { batch: 1, twice: false });
+    }
+
+    /// Delivers the last call's records again.
+    pub fn redeliver_last(&mut self) {
+        let last = self.last.clone();
+        self.deliver(&last, Delivery { batch: last.len().max(1), twice: false });
+    }
+
+    /// Delivers every record of every topic again, from the start.
+    pub fn replay_topics(&mut self) {
+        let all: Vec<RawRecord> = self.topics.values().flatten().cloned().collect();
+        self.deliver(&all, Delivery { batch: 500, twice: false });
+    }
+
+    /// Lets another member take all partitions over; this driver goes on as if it had slept through it.
+    ///
+    /// # Panics
+    /// If the backend does not answer.
+    pub fn lose_partitions_unnoticed(&mut self) {
+        let sources: Vec<_> = self.epochs.keys().cloned().collect();
+        let group = self.batches.topology().name();
+        self.runtime.block_on(self.batches.backend().claim(group, &sources)).expect("the backend answers");
+    }
+
+    /// Delivers one event; true if it was written, false if this member is fenced.
+    ///
+    /// # Panics
+    /// If the event cannot be serialized, or the backend fails.
+    pub fn try_pipe_input<E: Event>(&mut self, topic: &str, event: &E, serializer: &dyn Serializer<E>) -> bool {
+        let value = serializer.serialize(event).expect("a valid event");
+        let record = self.append(topic, Some(event.key().into_bytes()), Some(value));
+        match self.runtime.block_on(self.batches.run(self.now, &self.epochs, &[record])) {
+            Ok(_) => true,
+            Err(crate::batch::BatchError::Fenced) => false,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    /// Asks for all pending dead letters to be tried again, and tries them.
+    ///
+    /// # Panics
+    /// If the backend fails.
+    pub fn replay_dead_letters(&mut self) {
+        let retry = async {
+            self.batches.backend().ask_for_replay().await;
+            self.batches.retry_letters(self.now, &self.epochs).await
+        };
+        self.runtime.block_on(retry).expect("the backend answers");
+    }
+
+    /// Stage and cause of each open dead letter.
+    #[must_use]
+    pub fn dead_letters(&self) -> Vec<(String, String)> {
+        self.runtime.block_on(self.batches.backend().open_letters())
+    }
+
+    /// The events that were staged for `topic` since the last call.
+    ///
+    /// # Panics
+    /// If a payload cannot be decoded.
+    pub fn read_output<E: Event>(&mut self, topic: &str, deserializer: &dyn Deserializer<E>) -> Vec<E> {
+        let staged = self.runtime.block_on(self.batches.backend().staged_events());
+        let new = staged[self.outputs_read..].iter().filter(|event| event.topic == topic);
+        let events = new.map(|event| deserializer.deserialize(&event.payload).expect("what was staged can be read"));
+        let events = events.collect();
+        self.outputs_read = staged.len();
+        events
+    }
+
+    fn append(&mut self, topic: &str, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> RawRecord {
+        let log = self.topics.entry(topic.to_owned()).or_default();
+        let record = RawRecord {
+            source: TopicPartition::new(topic, 0),
+            offset: i64::try_from(log.len()).expect("few records"),
+            key,
+            value,
+            headers: vec![Header { name: "ce_source".to_owned(), value: Some(b"test".to_vec()) }],
+        };
+        log.push(record.clone());
+        record
+    }
+
+    fn deliver(&mut self, records: &[RawRecord], how: Delivery) {
+        for batch in records.chunks(how.batch) {
+            for _ in 0..=usize::from(how.twice) {
+                let run = self.batches.run(self.now, &self.epochs, batch);
+                self.runtime.block_on(run).unwrap_or_else(|error| panic!("the batch runs: {error:?}"));
+            }
+        }
+        self.last = records.to_vec();
+    }
+}
+
+impl InspectBackend for MemoryBackend {
+    async fn staged_events(&self) -> Vec<StagedEvent> {
+        self.outbox()
+    }
+
+    async fn ask_for_replay(&self) {
+        self.replay_dead_letters();
+    }
+
+    async fn open_letters(&self) -> Vec<(String, String)> {
+        let letters = self.dead_letters().into_iter();
+        letters.map(|(_, _, stage, cause)| (stage.as_str().to_owned(), cause)).collect()
+    }
+}
+
+impl InspectBackend for PgBackend {
+    async fn staged_events(&self) -> Vec<StagedEvent> {
+        let rows = sqlx::query(
+            "select event_id, topic, record_key, event_type, subject, traceparent, payload from streams.outbox order by id",
+        );
+        let rows = rows.fetch_all(self.pool()).await.expect("the outbox can be read");
+        let event = |row: sqlx::postgres::PgRow| StagedEvent {
+            event_id: row.get::<Uuid, _>(0),
+            topic: row.get::<String, _>(1).into(),
+            key: row.get(2),
+            event_type: row.get::<String, _>(3).into(),
+            subject: row.get(4),
+            traceparent: row.get(5),
+            payload: row.get(6),
+        };
+        rows.into_iter().map(event).collect()
+    }
+
+    async fn ask_for_replay(&self) {
+        let ask = sqlx::query("update streams.dead_letter set state = 'replaying' where state = 'pending'");
+        ask.execute(self.pool()).await.expect("the dead letters can be written");
+    }
+
+    async fn open_letters(&self) -> Vec<(String, String)> {
+        let open = sqlx::query_as(
+            "select stage, cause from streams.dead_letter where state in ('pending', 'held', 'replaying') order by id",
+        );
+        open.fetch_all(self.pool()).await.expect("the dead letters can be read")
+    }
+}
