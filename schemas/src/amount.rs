@@ -44,11 +44,16 @@ pub struct Balance(Decimal);
 pub struct SignedAmount(Decimal);
 
 fn cents_of(decimal: Decimal) -> Result<i64, AmountError> {
-    let cents = decimal.checked_mul(Decimal::ONE_HUNDRED).ok_or(AmountError::OutOfRange)?;
+    let cents = decimal
+        .checked_mul(Decimal::ONE_HUNDRED)
+        .ok_or(AmountError::OutOfRange)?;
     if !cents.fract().is_zero() {
         return Err(AmountError::OutOfRange);
     }
-    cents.to_i64().filter(|cents| cents.abs() <= MAX_CENTS).ok_or(AmountError::OutOfRange)
+    cents
+        .to_i64()
+        .filter(|cents| cents.abs() <= MAX_CENTS)
+        .ok_or(AmountError::OutOfRange)
 }
 
 impl Amount {
@@ -116,10 +121,11 @@ impl FromStr for Amount {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
-        let digits = |part: &str, max: usize| {
-            (1..=max).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
-        };
+        let (whole, fraction) = text
+            .split_once('.')
+            .map_or((text, None), |(whole, rest)| (whole, Some(rest)));
+        let digits =
+            |part: &str, max: usize| (1..=max).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
         if !digits(whole, 13) || fraction.is_some_and(|fraction| !digits(fraction, 2)) {
             return Err(AmountError::Malformed);
         }
@@ -167,7 +173,9 @@ macro_rules! money_conversions {
         impl<'de> Deserialize<'de> for $money {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 // A string and nothing else: a JSON number has been a float somewhere on its way.
-                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
             }
         }
     };

@@ -61,14 +61,20 @@ impl<E: AvroEvent> Codec<E> {
         Self {
             registry,
             id: *ids.last().expect("an event has a version"),
-            writer: GenericDatumWriter::builder(newest).build().expect("a committed schema resolves"),
+            writer: GenericDatumWriter::builder(newest)
+                .build()
+                .expect("a committed schema resolves"),
             readers: RwLock::new(readers.collect()),
             event: PhantomData,
         }
     }
 
     fn reader(&self, id: u32) -> Option<Reader> {
-        self.readers.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        self.readers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned()
     }
 
     async fn learn(&self, id: u32) -> Result<(), LearnError> {
@@ -81,7 +87,10 @@ impl<E: AvroEvent> Codec<E> {
             return Err(not_here());
         }
         let reader = reader(keep(theirs));
-        self.readers.write().unwrap_or_else(PoisonError::into_inner).insert(id, reader);
+        self.readers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, reader);
         Ok(())
     }
 }
@@ -94,7 +103,11 @@ fn keep(schema: Schema) -> &'static Schema {
 /// Reads with the writer's schema; what a newer or older one lacks, serde's defaults supply. (Resolution to a reader's
 /// schema would refuse decimals that other languages write in fewer bytes.)
 fn reader(schema: &'static Schema) -> Reader {
-    Arc::new(GenericDatumReader::builder(schema).build().expect("a parsed schema resolves"))
+    Arc::new(
+        GenericDatumReader::builder(schema)
+            .build()
+            .expect("a parsed schema resolves"),
+    )
 }
 
 impl<E: AvroEvent + OnTheWire> Serializer<E> for Codec<E> {
@@ -102,7 +115,9 @@ impl<E: AvroEvent + OnTheWire> Serializer<E> for Codec<E> {
         let mut bytes = Vec::with_capacity(192);
         bytes.push(MAGIC);
         bytes.extend_from_slice(&self.id.to_be_bytes());
-        self.writer.write_ser(&mut bytes, &event.to_wire()).map_err(|error| SerializeError(error.to_string()))?;
+        self.writer
+            .write_ser(&mut bytes, &event.to_wire())
+            .map_err(|error| SerializeError(error.to_string()))?;
         Ok(bytes)
     }
 }
@@ -111,14 +126,22 @@ impl<E: AvroEvent + OnTheWire> Deserializer<E> for Codec<E> {
     fn deserialize(&self, bytes: &[u8]) -> Result<E, DeserializeError> {
         let malformed = |cause: String| DeserializeError::Malformed(cause);
         let Some((header, mut body)) = bytes.split_at_checked(HEADER_BYTES) else {
-            return Err(malformed(format!("{} bytes are too few for Confluent's framing", bytes.len())));
+            return Err(malformed(format!(
+                "{} bytes are too few for Confluent's framing",
+                bytes.len()
+            )));
         };
         if header[0] != MAGIC {
-            return Err(malformed(format!("the first byte is {}, not 0 as in Confluent's framing", header[0])));
+            return Err(malformed(format!(
+                "the first byte is {}, not 0 as in Confluent's framing",
+                header[0]
+            )));
         }
         let id = u32::from_be_bytes([header[1], header[2], header[3], header[4]]);
         let reader = self.reader(id).ok_or(DeserializeError::UnknownSchema(id))?;
-        let wire = reader.read_deser::<E::Wire>(&mut body).map_err(|error| malformed(error.to_string()))?;
+        let wire = reader
+            .read_deser::<E::Wire>(&mut body)
+            .map_err(|error| malformed(error.to_string()))?;
         if !body.is_empty() {
             return Err(malformed(format!("{} bytes follow the record", body.len())));
         }

@@ -51,8 +51,10 @@ impl Event for PaymentRequest {
 
 impl AvroEvent for PaymentRequest {
     const SUBJECT: &'static str = "payment-request-value";
-    const VERSIONS: &'static [Version] =
-        &[Version { number: 1, avsc: include_str!("../avro/payment-request/v1.avsc") }];
+    const VERSIONS: &'static [Version] = &[Version {
+        number: 1,
+        avsc: include_str!("../avro/payment-request/v1.avsc"),
+    }];
 }
 
 #[derive(Serialize, Deserialize)]

@@ -61,7 +61,10 @@ impl Event for PaymentStatus {
 
 impl AvroEvent for PaymentStatus {
     const SUBJECT: &'static str = "payment-status-value";
-    const VERSIONS: &'static [Version] = &[Version { number: 1, avsc: include_str!("../avro/payment-status/v1.avsc") }];
+    const VERSIONS: &'static [Version] = &[Version {
+        number: 1,
+        avsc: include_str!("../avro/payment-status/v1.avsc"),
+    }];
 }
 
 #[derive(Serialize, Deserialize)]

@@ -13,7 +13,11 @@ use crate::versions::SUBJECTS;
 pub async fn register_all(registry: &Registry, wait: Duration) -> anyhow::Result<Vec<String>> {
     let started = Instant::now();
     while !registry.answers().await {
-        anyhow::ensure!(started.elapsed() < wait, "the registry has not answered for {} s; is it running?", wait.as_secs());
+        anyhow::ensure!(
+            started.elapsed() < wait,
+            "the registry has not answered for {} s; is it running?",
+            wait.as_secs()
+        );
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     let mut lines = Vec::new();

@@ -26,7 +26,9 @@ impl Registry {
     /// The HTTP client cannot be built.
     pub fn new(url: &str) -> anyhow::Result<Self> {
         let url = url.trim_end_matches('/').to_owned();
-        let settings = SrSettings::new_builder(url.clone()).set_timeout(Duration::from_secs(2)).build()?;
+        let settings = SrSettings::new_builder(url.clone())
+            .set_timeout(Duration::from_secs(2))
+            .build()?;
         let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build()?;
         Ok(Self { url, settings, client })
     }
@@ -36,13 +38,17 @@ impl Registry {
         let body = json!({ "schema": schema, "schemaType": "AVRO" }).to_string();
         let answer = perform_sr_call(&self.settings, SrCall::PostForVersion(subject, &body)).await;
         let answer = answer.map_err(|error| sort(&error, &format!("{subject} has no such schema")))?;
-        answer.id.ok_or_else(|| LearnError::NotFound(format!("{subject}: the registry gave no id")))
+        answer
+            .id
+            .ok_or_else(|| LearnError::NotFound(format!("{subject}: the registry gave no id")))
     }
 
     /// The text of a schema.
     pub(crate) async fn fetch(&self, id: u32) -> Result<String, LearnError> {
         let answer = get_schema_by_id(id, &self.settings).await;
-        answer.map(|schema| schema.schema).map_err(|error| sort(&error, &format!("there is no schema id {id}")))
+        answer
+            .map(|schema| schema.schema)
+            .map_err(|error| sort(&error, &format!("there is no schema id {id}")))
     }
 
     /// Sets the rule that later versions of a subject are held to.
@@ -56,12 +62,22 @@ impl Registry {
     /// Registers a schema, or finds it registered; its id.
     pub(crate) async fn register(&self, subject: &str, schema: &str) -> anyhow::Result<u64> {
         let url = format!("{}/subjects/{subject}/versions", self.url);
-        let response = self.client.post(url).json(&json!({ "schema": schema, "schemaType": "AVRO" })).send().await?;
+        let response = self
+            .client
+            .post(url)
+            .json(&json!({ "schema": schema, "schemaType": "AVRO" }))
+            .send()
+            .await?;
         let status = response.status();
         let text = response.text().await?;
-        anyhow::ensure!(status.is_success(), "the registry refuses {subject} with {status}: {text}");
+        anyhow::ensure!(
+            status.is_success(),
+            "the registry refuses {subject} with {status}: {text}"
+        );
         let answer: serde_json::Value = serde_json::from_str(&text)?;
-        answer["id"].as_u64().ok_or_else(|| anyhow::anyhow!("{subject}: the registry gave no id: {text}"))
+        answer["id"]
+            .as_u64()
+            .ok_or_else(|| anyhow::anyhow!("{subject}: the registry gave no id: {text}"))
     }
 
     /// Whether it answers.

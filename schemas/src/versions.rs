@@ -56,8 +56,14 @@ pub struct Subject {
 
 /// All subjects, in the order of their names.
 pub const SUBJECTS: [Subject; 2] = [
-    Subject { name: PaymentRequest::SUBJECT, versions: PaymentRequest::VERSIONS },
-    Subject { name: PaymentStatus::SUBJECT, versions: PaymentStatus::VERSIONS },
+    Subject {
+        name: PaymentRequest::SUBJECT,
+        versions: PaymentRequest::VERSIONS,
+    },
+    Subject {
+        name: PaymentStatus::SUBJECT,
+        versions: PaymentStatus::VERSIONS,
+    },
 ];
 
 /// FULL_TRANSITIVE, offline: each version reads what each other one wrote. One line per pair.
@@ -68,12 +74,19 @@ pub fn check_compatibility(subject: &str, versions: &[Version]) -> Result<Vec<St
     let mut lines = Vec::new();
     for (index, later) in versions.iter().enumerate() {
         if later.number as usize != index + 1 {
-            return Err(format!("{subject}: version {} stands in place {}", later.number, index + 1));
+            return Err(format!(
+                "{subject}: version {} stands in place {}",
+                later.number,
+                index + 1
+            ));
         }
         for earlier in &versions[..=index] {
             SchemaCompatibility::mutual_read(&later.schema(), &earlier.schema())
                 .map_err(|error| format!("{subject}: v{} and v{}: {error}", earlier.number, later.number))?;
-            lines.push(format!("{subject}: v{} and v{} read each other", earlier.number, later.number));
+            lines.push(format!(
+                "{subject}: v{} and v{} read each other",
+                earlier.number, later.number
+            ));
         }
     }
     Ok(lines)
@@ -96,7 +109,10 @@ mod tests {
     fn a_version_that_takes_a_field_away_is_refused() {
         let first = PaymentStatus::VERSIONS[0];
         let without_user = first.avsc.replace("\"userId\"", "\"customer\"");
-        let second = Version { number: 2, avsc: without_user.leak() };
+        let second = Version {
+            number: 2,
+            avsc: without_user.leak(),
+        };
         let error = check_compatibility(PaymentStatus::SUBJECT, &[first, second]).expect_err("incompatible");
         assert!(error.contains("v1 and v2"), "{error}");
     }

@@ -41,7 +41,11 @@ pub(crate) fn uuid(text: &str, field: &str) -> Result<Uuid, String> {
 /// A UUIDv7: the inbox is ordered by the time in it.
 pub(crate) fn event_id(text: &str) -> Result<Uuid, String> {
     let id = uuid(text, "eventId")?;
-    if id.get_version_num() == 7 { Ok(id) } else { Err(format!("eventId {id} is not a UUIDv7")) }
+    if id.get_version_num() == 7 {
+        Ok(id)
+    } else {
+        Err(format!("eventId {id} is not a UUIDv7"))
+    }
 }
 
 /// 1 to 255 visible ASCII characters, as at the front door.

@@ -1,1 +1,17 @@
+//! What every process of the platform shares at its HTTP side: settings, logs, health, and one way to answer.
+//!
+//! request → [`front::Front`] (request id, route table, limits, body rules) → endpoint → problem+json on every error.
+//! It knows no domain word, no Kafka and no database.
 
+pub mod admin;
+pub mod front;
+pub mod health;
+pub mod identity;
+pub mod json_body;
+pub mod problem;
+pub mod request_id;
+pub mod route_table;
+pub mod server;
+pub mod service;
+pub mod settings;
+pub mod telemetry;

@@ -7,21 +7,71 @@ use super::*;
 #[test]
 fn amounts_are_shown_with_two_decimals() {
     let shown = [
-        ("1", "1.00"), ("0.01", "0.01"), ("0.1", "0.10"), ("50", "50.00"), ("50.0", "50.00"), ("50.00", "50.00"),
-        ("007", "7.00"), ("0000000000001", "1.00"), ("9999999999999", "9999999999999.00"),
-        ("9999999999999.99", "9999999999999.99"), ("0.99", "0.99"), ("1234567890123.45", "1234567890123.45"),
+        ("1", "1.00"),
+        ("0.01", "0.01"),
+        ("0.1", "0.10"),
+        ("50", "50.00"),
+        ("50.0", "50.00"),
+        ("50.00", "50.00"),
+        ("007", "7.00"),
+        ("0000000000001", "1.00"),
+        ("9999999999999", "9999999999999.00"),
+        ("9999999999999.99", "9999999999999.99"),
+        ("0.99", "0.99"),
+        ("1234567890123.45", "1234567890123.45"),
     ];
     for (text, expected) in shown {
-        assert_eq!(text.parse::<Amount>().map(|amount| amount.to_string()).as_deref(), Ok(expected), "{text}");
+        assert_eq!(
+            text.parse::<Amount>().map(|amount| amount.to_string()).as_deref(),
+            Ok(expected),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn what_is_not_an_amount_is_refused() {
     let refused = [
-        "", " ", "0", "0.0", "0.00", "-1", "+1", "-0.01", "1e3", "1E3", ".5", "5.", "1.234", "0.001", "1,00", "1 000",
-        " 1", "1 ", "NaN", "inf", "0x10", "10000000000000", "99999999999999.99", "1.0.0", "١", "１", "1_000", "abc",
-        "1.a", "1.-1", "--1", "1\n", "\u{0}1", "1.00€", "$1", "1/2", "٫5", "1e-2", "true", "null",
+        "",
+        " ",
+        "0",
+        "0.0",
+        "0.00",
+        "-1",
+        "+1",
+        "-0.01",
+        "1e3",
+        "1E3",
+        ".5",
+        "5.",
+        "1.234",
+        "0.001",
+        "1,00",
+        "1 000",
+        " 1",
+        "1 ",
+        "NaN",
+        "inf",
+        "0x10",
+        "10000000000000",
+        "99999999999999.99",
+        "1.0.0",
+        "١",
+        "１",
+        "1_000",
+        "abc",
+        "1.a",
+        "1.-1",
+        "--1",
+        "1\n",
+        "\u{0}1",
+        "1.00€",
+        "$1",
+        "1/2",
+        "٫5",
+        "1e-2",
+        "true",
+        "null",
     ];
     for text in refused {
         assert!(text.parse::<Amount>().is_err(), "{text:?}");
@@ -30,7 +80,10 @@ fn what_is_not_an_amount_is_refused() {
 
 #[test]
 fn json_takes_strings_and_no_numbers() {
-    assert_eq!(serde_json::from_str::<Amount>("\"5\"").expect("an amount").to_string(), "5.00");
+    assert_eq!(
+        serde_json::from_str::<Amount>("\"5\"").expect("an amount").to_string(),
+        "5.00"
+    );
     for json in ["5", "5.0", "5e0", "null", "true", "[]", "{}"] {
         assert!(serde_json::from_str::<Amount>(json).is_err(), "{json}");
     }
@@ -43,8 +96,14 @@ fn a_balance_never_leaves_its_range() {
     let largest = Balance::from_decimal(Decimal::new(MAX_CENTS, 2)).expect("a balance");
     assert_eq!(Balance::ZERO.checked_sub(cent), None);
     assert_eq!(largest.checked_add(cent), None);
-    assert_eq!(largest.checked_sub(cent).and_then(|less| less.checked_add(cent)), Some(largest));
-    assert_eq!("-50.00".parse::<SignedAmount>().map(|line| line.to_string()).as_deref(), Ok("-50.00"));
+    assert_eq!(
+        largest.checked_sub(cent).and_then(|less| less.checked_add(cent)),
+        Some(largest)
+    );
+    assert_eq!(
+        "-50.00".parse::<SignedAmount>().map(|line| line.to_string()).as_deref(),
+        Ok("-50.00")
+    );
 }
 
 proptest! {

@@ -39,7 +39,10 @@ async fn main() -> anyhow::Result<()> {
                 lines.iter().for_each(|line| println!("{line}"));
             }
         }
-        Command::Register { registry_url, wait_seconds } => {
+        Command::Register {
+            registry_url,
+            wait_seconds,
+        } => {
             let registry = Registry::new(&registry_url)?;
             let lines = register_all(&registry, Duration::from_secs(wait_seconds)).await?;
             lines.iter().for_each(|line| println!("{line}"));

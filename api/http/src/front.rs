@@ -1,0 +1,142 @@
+//! The outermost layer of every process: what is true of each request, whatever it asks for.
+//!
+//! request id → route table (404, 405, OPTIONS, HEAD) → gateway only → body rules → endpoint → problem+json.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use futures_util::FutureExt as _;
+use http::header::{ALLOW, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
+use metrics::{counter, histogram};
+use poem::{Endpoint, Request, Response};
+use tracing::{debug, error};
+
+use crate::identity::GatewayOnly;
+use crate::json_body;
+use crate::problem::{Code, PROBLEM_JSON, Problem};
+use crate::request_id::{X_REQUEST_ID, request_id};
+use crate::route_table::{self, Access, RouteRule};
+
+/// Wraps the routes of a process.
+#[derive(Debug)]
+pub struct Front<E> {
+    /// The routes themselves.
+    pub routes: E,
+    /// What they are, for 404 and 405.
+    pub rules: Vec<RouteRule>,
+    /// Who may call the routes for users; `None` at the gateway, where everybody comes in.
+    pub gateway_only: Option<GatewayOnly>,
+    /// Whether bodies are read and checked here; the gateway streams them through.
+    pub check_bodies: bool,
+}
+
+/// The id of a request, among its extensions.
+#[derive(Clone, Debug)]
+pub struct RequestId(pub String);
+
+impl<E: Endpoint> Endpoint for Front<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
+        let id = request_id(request.headers());
+        let id_header = HeaderValue::from_str(&id).expect("an id is plain ASCII");
+        request.headers_mut().insert(X_REQUEST_ID, id_header.clone());
+        request.extensions_mut().insert(RequestId(id.clone()));
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+
+        let answer = AssertUnwindSafe(self.serve(request)).catch_unwind().await;
+        let mut response = match answer {
+            Ok(Ok(response)) => as_problem(response, &path, &id),
+            Ok(Err(failure)) => respond_to_error(&failure, &path, &id),
+            Err(_) => Problem::new(Code::InternalError, INTERNAL).respond(&path, &id),
+        };
+        if method == Method::HEAD {
+            // As GET would answer, with its headers and without its body.
+            drop(response.take_body());
+        }
+        response.headers_mut().insert(X_REQUEST_ID, id_header);
+        let status = response.status();
+        counter!("http_requests_total", "status" => status.as_str().to_owned()).increment(1);
+        histogram!("http_request_seconds").record(started.elapsed().as_secs_f64());
+        debug!(request.id = %id, "{method} {path} {} in {} ms", status.as_u16(), started.elapsed().as_millis());
+        Ok(response)
+    }
+}
+
+const INTERNAL: &str = "the error is in the log under this request id";
+
+impl<E: Endpoint> Front<E> {
+    async fn serve(&self, mut request: Request) -> poem::Result<Response> {
+        let path = request.uri().path();
+        let Some(rule) = route_table::find(&self.rules, path) else {
+            return Err(Problem::new(Code::NotFound, "no such path").into());
+        };
+        if *request.method() == Method::OPTIONS {
+            return Ok(Response::builder()
+                .status(StatusCode::NO_CONTENT)
+                .header(ALLOW, rule.allow())
+                .finish());
+        }
+        if !rule.allows(request.method()) {
+            return Err(Problem::method_not_allowed(&rule.allow()).into());
+        }
+        if *request.method() == Method::HEAD {
+            request.set_method(Method::GET);
+        }
+        if let (Access::User, Some(gateway_only)) = (rule.access, &self.gateway_only) {
+            gateway_only.check(&request)?;
+        }
+        if self.check_bodies && *request.method() == Method::POST {
+            json_body::check(&mut request).await?;
+        }
+        self.routes.call(request).await.map(poem::IntoResponse::into_response)
+    }
+}
+
+/// Our problems say all themselves; anything else is translated by its status, and 5xx tell nothing.
+fn respond_to_error(failure: &poem::Error, path: &str, id: &str) -> Response {
+    if let Some(problem) = failure.downcast_ref::<Problem>() {
+        if problem.code() == Code::InternalError {
+            error!(request.id = %id, "{failure}");
+        }
+        return problem.respond(path, id);
+    }
+    by_status(failure.status(), &failure.to_string(), id).respond(path, id)
+}
+
+/// An answer that is an error but not problem+json comes from a library.
+fn as_problem(response: Response, path: &str, id: &str) -> Response {
+    let is_problem = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value == PROBLEM_JSON);
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    // Health answers 503 with a document of its own.
+    if !is_error || is_problem || response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        return response;
+    }
+    by_status(response.status(), "the request was refused", id).respond(path, id)
+}
+
+fn by_status(status: StatusCode, text: &str, id: &str) -> Problem {
+    match status {
+        StatusCode::NOT_FOUND => Problem::new(Code::NotFound, "no such path"),
+        StatusCode::METHOD_NOT_ALLOWED => Problem::new(Code::MethodNotAllowed, "not with this method"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => Problem::new(
+            Code::UnsupportedMediaType,
+            "send the body with Content-Type: application/json",
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE => json_body::too_large(),
+        StatusCode::UNAUTHORIZED => Problem::new(Code::Unauthorized, "not authorized"),
+        status if status.is_client_error() => Problem::new(Code::InvalidRequest, text),
+        status => {
+            error!(request.id = %id, "{status}: {text}");
+            Problem::new(Code::InternalError, INTERNAL)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
