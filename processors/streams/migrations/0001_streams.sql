@@ -88,3 +88,14 @@ create table streams.dead_letter (
 );
 create index dead_letter_open on streams.dead_letter (subscription_id, record_key)
     where state in ('pending', 'held', 'replaying');
+
+-- Answers to requests that carried an idempotency key, written in the transaction of their effect.
+create table streams.request_key (
+    scope       text        not null, -- whose key it is
+    route       text        not null, -- for which request
+    key         text        not null,
+    fingerprint bytea       not null, -- of the canonical body
+    answer      text,                 -- null only inside the transaction that is working on it
+    created_at  timestamptz not null default now(),
+    primary key (scope, route, key)
+);

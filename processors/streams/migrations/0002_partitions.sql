@@ -102,3 +102,18 @@ begin
         update streams.outbox set xid = pg_current_xact_id();
     end if;
 end $$;
+
+-- What a service's role may do with these tables; the rest is the owner's.
+create function streams.grant_to(role text) returns void
+    language plpgsql set search_path = pg_catalog as $$
+begin
+    execute format('grant usage on schema streams to %I', role);
+    execute format('grant select, insert on streams.subscription, streams.inbox, streams.outbox to %I', role);
+    execute format('grant select, insert, update on streams.consumer_position, streams.dead_letter, streams.request_key to %I', role);
+    execute format('grant select, update on streams.relay to %I', role);
+    execute format('grant select on all sequences in schema streams to %I', role);
+    execute format('grant execute on function streams.extend_outbox, streams.extend_inbox, streams.drop_old_outbox,
+                    streams.drop_old_inbox, streams.restamp_outbox to %I', role);
+end $$;
+
+revoke execute on all functions in schema streams from public;

@@ -12,7 +12,11 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(first: Duration, max: Duration) -> Self {
-        Self { first, max, next: first }
+        Self {
+            first,
+            max,
+            next: first,
+        }
     }
 
     /// The pause to make now.

@@ -74,18 +74,26 @@ impl<C: CommitBatch> Batcher<C> {
     /// [`BatcherError`], by what happens next.
     pub async fn submit(&self, request: C::Request) -> Result<C::Answer, BatcherError> {
         let (answer, answered) = oneshot::channel();
-        let entry = Entry { request, answer, submitted: Instant::now() };
+        let entry = Entry {
+            request,
+            answer,
+            submitted: Instant::now(),
+        };
         if self.queue.try_send(entry).is_err() {
             counter!("batcher_refused_total").increment(1);
             return Err(BatcherError::Overloaded("too many requests are waiting"));
         }
-        answered.await.unwrap_or(Err(BatcherError::Overloaded("the service is stopping")))
+        answered
+            .await
+            .unwrap_or(Err(BatcherError::Overloaded("the service is stopping")))
     }
 }
 
 impl<C: CommitBatch> Clone for Batcher<C> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone() }
+        Self {
+            queue: self.queue.clone(),
+        }
     }
 }
 
@@ -117,8 +125,10 @@ impl<C: CommitBatch> Committer<C> {
             if part.is_empty() {
                 continue;
             }
-            let (requests, waiting): (Vec<_>, Vec<_>) =
-                part.drain(..).map(|entry| (entry.request, (entry.answer, entry.submitted))).unzip();
+            let (requests, waiting): (Vec<_>, Vec<_>) = part
+                .drain(..)
+                .map(|entry| (entry.request, (entry.answer, entry.submitted)))
+                .unzip();
             match self.commit_through_outages(&requests, waiting[0].1).await {
                 Ok(answers) => {
                     assert_eq!(answers.len(), requests.len(), "one answer per request");
@@ -128,7 +138,11 @@ impl<C: CommitBatch> Committer<C> {
                     }
                 }
                 Err(StoreError::Record { .. }) if requests.len() > 1 => {
-                    let entry = |(request, (answer, submitted))| Entry { request, answer, submitted };
+                    let entry = |(request, (answer, submitted))| Entry {
+                        request,
+                        answer,
+                        submitted,
+                    };
                     let mut left: Vec<Entry<C>> = requests.into_iter().zip(waiting).map(entry).collect();
                     let right = left.split_off(left.len() / 2);
                     todo.extend([right, left]);

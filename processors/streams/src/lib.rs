@@ -34,16 +34,17 @@ mod outbox;
 mod processor;
 mod record;
 mod relay;
+pub mod request_keys;
 mod runner;
-mod shim;
+pub mod service;
 mod state_store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod topology;
 
 pub use backend::{
-    Arrival, Backend, Claim, DueLetter, MIGRATOR, MemoryBackend, MemoryTx, Parking, PgBackend, PgTx, PositionUpdate,
-    Receipt, Retried, Stage, Verdict,
+    Arrival, Backend, Claim, DueLetter, MemoryBackend, MemoryTx, Parking, PgBackend, PgTx, PositionUpdate, Receipt,
+    Retried, Stage, Verdict, migrate_library,
 };
 pub use batcher::{Batcher, BatcherConfig, BatcherError, CommitBatch};
 pub use event;

@@ -43,7 +43,10 @@ impl StagedEvent {
     ) -> Result<Self, SerializeError> {
         let payload = serializer.serialize(event)?;
         if payload.len() > PAYLOAD_MAX_BYTES {
-            return Err(SerializeError(format!("{} bytes are more than {PAYLOAD_MAX_BYTES}", payload.len())));
+            return Err(SerializeError(format!(
+                "{} bytes are more than {PAYLOAD_MAX_BYTES}",
+                payload.len()
+            )));
         }
         Ok(Self {
             event_id: event.event_id(),
@@ -80,7 +83,12 @@ pub async fn append_to_outbox(tx: &mut PgConnection, events: &[StagedEvent]) -> 
     .bind(events.iter().map(|event| event.key.as_str()).collect::<Vec<_>>())
     .bind(events.iter().map(|event| event.event_type.as_ref()).collect::<Vec<_>>())
     .bind(events.iter().map(|event| event.subject.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.traceparent.as_deref()).collect::<Vec<_>>())
+    .bind(
+        events
+            .iter()
+            .map(|event| event.traceparent.as_deref())
+            .collect::<Vec<_>>(),
+    )
     .bind(events.iter().map(|event| event.payload.as_slice()).collect::<Vec<_>>())
     .execute(tx)
     .await

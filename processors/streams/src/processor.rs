@@ -59,7 +59,12 @@ pub struct Forward<O> {
 impl<O> Forward<O> {
     /// `cause` is the id of the event that is being decided.
     pub(crate) fn new(now: DateTime<Utc>, cause: Uuid) -> Self {
-        Self { now, cause, ids_given: 0, forwarded: Vec::new() }
+        Self {
+            now,
+            cause,
+            ids_given: 0,
+            forwarded: Vec::new(),
+        }
     }
 
     /// Forwards an event to the sink; it is published if, and only if, the batch commits.
@@ -118,7 +123,10 @@ mod tests {
     fn ids_are_uuid_v7_of_the_batch_time_and_repeatable() {
         let now = DateTime::from_timestamp_millis(1_700_000_000_000).expect("in range");
         let cause = Uuid::from_u128(7);
-        let (mut first, mut again) = (Forward::<NoOutput>::new(now, cause), Forward::<NoOutput>::new(now, cause));
+        let (mut first, mut again) = (
+            Forward::<NoOutput>::new(now, cause),
+            Forward::<NoOutput>::new(now, cause),
+        );
         let ids = [first.next_event_id(), first.next_event_id()];
 
         assert_eq!(ids, [again.next_event_id(), again.next_event_id()]);

@@ -14,7 +14,10 @@ pub struct TopicPartition {
 impl TopicPartition {
     /// Names a partition.
     pub fn new(topic: impl Into<Arc<str>>, partition: i32) -> Self {
-        Self { topic: topic.into(), partition }
+        Self {
+            topic: topic.into(),
+            partition,
+        }
     }
 }
 
@@ -58,7 +61,7 @@ impl RawRecord {
 }
 
 /// The header that carries the trace context (W3C Trace Context).
-pub const TRACEPARENT: &str = "traceparent";
+pub(crate) const TRACEPARENT: &str = "traceparent";
 
 /// A record whose value has been decoded.
 #[derive(Clone, Debug)]

@@ -74,7 +74,10 @@ impl StoreError {
     /// A write met another version than was loaded: somebody else changed the row, so decide again.
     #[must_use]
     pub fn conflict(doing: &str) -> Self {
-        Self::Transient { doing: doing.to_owned(), source: "a row changed in between".into() }
+        Self::Transient {
+            doing: doing.to_owned(),
+            source: "a row changed in between".into(),
+        }
     }
 
     /// The error and its causes on one line.

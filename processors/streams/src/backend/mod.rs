@@ -11,7 +11,7 @@ use std::future::Future;
 use uuid::Uuid;
 
 pub use memory::{MemoryBackend, MemoryTx};
-pub use postgres::{MIGRATOR, PgBackend, PgTx};
+pub use postgres::{PgBackend, PgTx, migrate_library};
 
 use crate::outbox::StagedEvent;
 use crate::record::{RawRecord, TopicPartition};

@@ -47,9 +47,8 @@ impl<B: Backend> BatchRunner<B> {
         loop {
             let mut tx = self.backend.begin().await?;
             let waiting = behind_failed(slice, &failed);
-            let is_arrival = |index: &usize| {
-                slice[*index].event.is_ok() && !failed.contains_key(index) && !waiting.contains(index)
-            };
+            let is_arrival =
+                |index: &usize| slice[*index].event.is_ok() && !failed.contains_key(index) && !waiting.contains(index);
             let arriving: Vec<usize> = (0..slice.len()).filter(is_arrival).collect();
             let verdicts = self.receive(&mut tx, epochs, slice, &arriving).await?;
 
@@ -58,7 +57,10 @@ impl<B: Backend> BatchRunner<B> {
                 failed.extend(rejected);
                 continue;
             }
-            let held = arriving.iter().zip(&verdicts).filter(|(_, verdict)| **verdict == Verdict::Held);
+            let held = arriving
+                .iter()
+                .zip(&verdicts)
+                .filter(|(_, verdict)| **verdict == Verdict::Held);
             let held: HashSet<usize> = held.map(|(index, _)| *index).chain(waiting).collect();
             let parkings = parkings(slice, &failed, &held);
             self.backend.append_to_outbox(&mut tx, &staged).await?;
@@ -66,7 +68,10 @@ impl<B: Backend> BatchRunner<B> {
             self.backend.commit(tx).await?;
             return Ok(BatchReport {
                 applied: verdicts.iter().filter(|verdict| **verdict == Verdict::Fresh).count(),
-                duplicates: verdicts.iter().filter(|verdict| **verdict == Verdict::Duplicate).count(),
+                duplicates: verdicts
+                    .iter()
+                    .filter(|verdict| **verdict == Verdict::Duplicate)
+                    .count(),
                 parked: parkings.len(),
                 staged: staged.len(),
             });
@@ -82,11 +87,18 @@ impl<B: Backend> BatchRunner<B> {
     ) -> Result<Vec<Verdict>, AttemptError> {
         let arrival = |index: &usize| {
             let item = &slice[*index];
-            item.event_id().map(|event_id| Arrival { event_id, raw: item.raw })
+            item.event_id().map(|event_id| Arrival {
+                event_id,
+                raw: item.raw,
+            })
         };
         let arrivals: Vec<_> = arriving.iter().filter_map(arrival).collect();
         let positions = positions_after(slice, epochs);
-        match self.backend.receive(tx, self.topology.name(), &positions, &arrivals, false).await? {
+        match self
+            .backend
+            .receive(tx, self.topology.name(), &positions, &arrivals, false)
+            .await?
+        {
             Receipt::Received(verdicts) => Ok(verdicts),
             Receipt::Fenced => Err(AttemptError::Fenced),
         }
@@ -106,14 +118,27 @@ impl<B: Backend> BatchRunner<B> {
             let is_fresh = |(index, verdict): &(&usize, &Verdict)| {
                 **verdict == Verdict::Fresh && *slice[**index].raw.source.topic == *pipeline.source_topic()
             };
-            let fresh: Vec<usize> = arriving.iter().zip(verdicts).filter(is_fresh).map(|(index, _)| *index).collect();
-            let batch: Vec<_> = fresh.iter().filter_map(|index| slice[*index].event.as_ref().ok()).collect();
+            let fresh: Vec<usize> = arriving
+                .iter()
+                .zip(verdicts)
+                .filter(is_fresh)
+                .map(|(index, _)| *index)
+                .collect();
+            let batch: Vec<_> = fresh
+                .iter()
+                .filter_map(|index| slice[*index].event.as_ref().ok())
+                .collect();
             if batch.is_empty() {
                 continue;
             }
             let processed = process_caught(pipeline.as_ref(), tx, now, batch).await?;
             staged.extend(processed.0);
-            rejected.extend(processed.1.into_iter().map(|(at, cause)| (fresh[at], (Stage::Process, cause))));
+            rejected.extend(
+                processed
+                    .1
+                    .into_iter()
+                    .map(|(at, cause)| (fresh[at], (Stage::Process, cause))),
+            );
         }
         Ok((staged, rejected))
     }
@@ -128,14 +153,22 @@ pub(super) async fn process_caught<Tx: Send>(
 ) -> Result<(Vec<StagedEvent>, Vec<(usize, String)>), AttemptError> {
     match AssertUnwindSafe(pipeline.process(tx, now, batch)).catch_unwind().await {
         Ok(Ok(processed)) => {
-            let rejects = processed.rejects.into_iter().map(|(index, reject)| (index, reject.to_string()));
+            let rejects = processed
+                .rejects
+                .into_iter()
+                .map(|(index, reject)| (index, reject.to_string()));
             Ok((processed.staged, rejects.collect()))
         }
         Ok(Err(error)) => Err(error.into()),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            Err(AttemptError::Record(format!("the processor {} panicked: {text}", pipeline.processor_name())))
+            let text = text
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            Err(AttemptError::Record(format!(
+                "the processor {} panicked: {text}",
+                pipeline.processor_name()
+            )))
         }
     }
 }
@@ -164,12 +197,18 @@ fn parkings<'a>(slice: &'a [Decoded<'a>], failed: &Failed, held: &HashSet<usize>
         let (stage, cause) = match (&item.event, failed.get(&index)) {
             (Err(cause), _) => (Stage::Deserialize, cause.clone()),
             (Ok(_), Some((stage, cause))) => (*stage, cause.clone()),
-            (Ok(_), None) if held.contains(&index) => {
-                (Stage::Held, "an earlier record of this key waits for an operator".to_owned())
-            }
+            (Ok(_), None) if held.contains(&index) => (
+                Stage::Held,
+                "an earlier record of this key waits for an operator".to_owned(),
+            ),
             (Ok(_), None) => return None,
         };
-        Some(Parking { raw: item.raw, event_id: item.event_id(), stage, cause })
+        Some(Parking {
+            raw: item.raw,
+            event_id: item.event_id(),
+            stage,
+            cause,
+        })
     };
     slice.iter().enumerate().filter_map(parking).collect()
 }

@@ -41,11 +41,15 @@ pub(super) async fn decode_one<'a, Tx: Send + 'static>(
     now: DateTime<Utc>,
     raw: &'a RawRecord,
 ) -> Result<Decoded<'a>, LearnError> {
-    let pipeline = topology.pipeline(&raw.source.topic).expect("only the topology's topics are read");
+    let pipeline = topology
+        .pipeline(&raw.source.topic)
+        .expect("only the topology's topics are read");
     let event = match pipeline.decode(raw) {
         Decoding::Decoded(event) => check_id_time(event, now),
         Decoding::Undecodable(cause) => Err(cause),
-        Decoding::NeedsSchema(id) => learn_and_decode(pipeline, raw, id).await?.and_then(|event| check_id_time(event, now)),
+        Decoding::NeedsSchema(id) => learn_and_decode(pipeline, raw, id)
+            .await?
+            .and_then(|event| check_id_time(event, now)),
     };
     Ok(Decoded { raw, event })
 }
@@ -73,6 +77,9 @@ fn check_id_time(event: DecodedRecord, now: DateTime<Utc>) -> Result<DecodedReco
     let time = DateTime::from_timestamp(i64::try_from(seconds).unwrap_or(i64::MAX), 0);
     match time {
         Some(time) if (now - time).abs() <= Duration::days(ID_TIME_MAX_DAYS) => Ok(event),
-        _ => Err(format!("the time in the event id {} is more than {ID_TIME_MAX_DAYS} days from now", event.event_id)),
+        _ => Err(format!(
+            "the time in the event id {} is more than {ID_TIME_MAX_DAYS} days from now",
+            event.event_id
+        )),
     }
 }

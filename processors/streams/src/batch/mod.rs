@@ -83,7 +83,9 @@ impl<B: Backend> BatchRunner<B> {
         epochs: &Epochs,
         records: &[RawRecord],
     ) -> Result<BatchReport, BatchError> {
-        let decoded = decode::decode_all(&self.topology, now, records).await.map_err(BatchError::Registry)?;
+        let decoded = decode::decode_all(&self.topology, now, records)
+            .await
+            .map_err(BatchError::Registry)?;
         let mut report = BatchReport::default();
         let mut todo = vec![decoded.as_slice()];
         while let Some(slice) = todo.pop() {
@@ -119,7 +121,9 @@ fn give_up(error: AttemptError) -> BatchError {
 
 impl<B: Backend> std::fmt::Debug for BatchRunner<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BatchRunner").field("topology", &self.topology).finish_non_exhaustive()
+        f.debug_struct("BatchRunner")
+            .field("topology", &self.topology)
+            .finish_non_exhaustive()
     }
 }
 

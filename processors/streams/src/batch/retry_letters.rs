@@ -24,7 +24,10 @@ impl<B: Backend> BatchRunner<B> {
         let partitions: Vec<TopicPartition> = epochs.keys().cloned().collect();
         let (mut applied, mut failed) = (0, 0);
         loop {
-            let due = self.backend.due_letters(self.topology.name(), &partitions, ROUND).await?;
+            let due = self
+                .backend
+                .due_letters(self.topology.name(), &partitions, ROUND)
+                .await?;
             if due.is_empty() {
                 return Ok((applied, failed));
             }
@@ -43,11 +46,16 @@ impl<B: Backend> BatchRunner<B> {
         epochs: &Epochs,
         letter: &DueLetter,
     ) -> Result<Retried, BatchError> {
-        let decoded = decode_one(&self.topology, now, &letter.raw).await.map_err(BatchError::Registry)?;
+        let decoded = decode_one(&self.topology, now, &letter.raw)
+            .await
+            .map_err(BatchError::Registry)?;
         let retried = match self.apply_letter(now, epochs, letter, &decoded).await {
             Ok(()) => return Ok(Retried::Applied),
             Err(LetterError::Failed(stage, cause)) => Retried::Failed { stage, cause },
-            Err(LetterError::Attempt(AttemptError::Record(cause))) => Retried::Failed { stage: Stage::Store, cause },
+            Err(LetterError::Attempt(AttemptError::Record(cause))) => Retried::Failed {
+                stage: Stage::Store,
+                cause,
+            },
             Err(LetterError::Attempt(error)) => return Err(give_up(error)),
         };
         let mut tx = self.backend.begin().await?;
@@ -64,19 +72,34 @@ impl<B: Backend> BatchRunner<B> {
         letter: &DueLetter,
         decoded: &Decoded<'_>,
     ) -> Result<(), LetterError> {
-        let event = decoded.event.as_ref().map_err(|cause| LetterError::Failed(Stage::Deserialize, cause.clone()))?;
+        let event = decoded
+            .event
+            .as_ref()
+            .map_err(|cause| LetterError::Failed(Stage::Deserialize, cause.clone()))?;
         let mut tx = self.backend.begin().await.map_err(AttemptError::from)?;
-        let arrival = Arrival { event_id: event.event_id, raw: &letter.raw };
+        let arrival = Arrival {
+            event_id: event.event_id,
+            raw: &letter.raw,
+        };
         if self.enter(&mut tx, epochs, letter, &[arrival]).await? == [Verdict::Fresh] {
             let topic = &letter.raw.source.topic;
-            let pipeline = self.topology.pipeline(topic).expect("only the topology's topics are read");
+            let pipeline = self
+                .topology
+                .pipeline(topic)
+                .expect("only the topology's topics are read");
             let (staged, rejects) = process_caught(pipeline, &mut tx, now, vec![event]).await?;
             if let Some((_, cause)) = rejects.into_iter().next() {
                 return Err(LetterError::Failed(Stage::Process, cause));
             }
-            self.backend.append_to_outbox(&mut tx, &staged).await.map_err(AttemptError::from)?;
+            self.backend
+                .append_to_outbox(&mut tx, &staged)
+                .await
+                .map_err(AttemptError::from)?;
         }
-        self.backend.settle(&mut tx, &[(letter.id, Retried::Applied)]).await.map_err(AttemptError::from)?;
+        self.backend
+            .settle(&mut tx, &[(letter.id, Retried::Applied)])
+            .await
+            .map_err(AttemptError::from)?;
         self.backend.commit(tx).await.map_err(AttemptError::from)?;
         Ok(())
     }
@@ -91,8 +114,16 @@ impl<B: Backend> BatchRunner<B> {
     ) -> Result<Vec<Verdict>, AttemptError> {
         let source = letter.raw.source.clone();
         let epoch = epochs.get(&source).copied().unwrap_or(super::NO_EPOCH);
-        let position = PositionUpdate { source, next_offset: None, epoch };
-        match self.backend.receive(tx, self.topology.name(), &[position], arrivals, true).await? {
+        let position = PositionUpdate {
+            source,
+            next_offset: None,
+            epoch,
+        };
+        match self
+            .backend
+            .receive(tx, self.topology.name(), &[position], arrivals, true)
+            .await?
+        {
             Receipt::Received(verdicts) => Ok(verdicts),
             Receipt::Fenced => Err(AttemptError::Fenced),
         }

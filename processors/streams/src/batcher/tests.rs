@@ -16,7 +16,11 @@ struct Doubler {
 
 impl Doubler {
     fn new(permits: usize) -> Self {
-        Self { gate: Arc::new(Semaphore::new(permits)), outages: Arc::default(), commits: Arc::default() }
+        Self {
+            gate: Arc::new(Semaphore::new(permits)),
+            outages: Arc::default(),
+            commits: Arc::default(),
+        }
     }
 
     fn fail(self, times: usize) -> Self {
@@ -41,14 +45,21 @@ impl CommitBatch for Doubler {
             return Err(StoreError::conflict("testing"));
         }
         if batch.contains(&13) {
-            return Err(StoreError::Record { doing: "testing".into(), source: "thirteen".into() });
+            return Err(StoreError::Record {
+                doing: "testing".into(),
+                source: "thirteen".into(),
+            });
         }
         self.commits.lock().expect("not poisoned").push(batch.to_vec());
         Ok(batch.iter().map(|number| number * 2).collect())
     }
 }
 
-const CONFIG: BatcherConfig = BatcherConfig { batch_max: 100, queue_max: 8, deadline: Duration::from_secs(5) };
+const CONFIG: BatcherConfig = BatcherConfig {
+    batch_max: 100,
+    queue_max: 8,
+    deadline: Duration::from_secs(5),
+};
 const ALWAYS: usize = 1_000;
 
 async fn submit_all(batcher: &Batcher<Doubler>, numbers: Vec<u32>) -> Vec<Result<u32, BatcherError>> {
@@ -101,9 +112,15 @@ async fn an_outage_is_waited_out() {
 
 #[tokio::test]
 async fn an_outage_past_the_deadline_is_an_overload() {
-    let config = BatcherConfig { deadline: Duration::from_millis(30), ..CONFIG };
+    let config = BatcherConfig {
+        deadline: Duration::from_millis(30),
+        ..CONFIG
+    };
     let batcher = Batcher::start(Doubler::new(ALWAYS).fail(ALWAYS), config);
-    assert!(matches!(submit_all(&batcher, vec![1]).await[0], Err(BatcherError::Overloaded(_))));
+    assert!(matches!(
+        submit_all(&batcher, vec![1]).await[0],
+        Err(BatcherError::Overloaded(_))
+    ));
 }
 
 #[tokio::test]
@@ -119,7 +136,10 @@ async fn a_full_queue_refuses_at_once_and_loses_nothing() {
     store.gate.add_permits(ALWAYS);
     let answers = answers.await.expect("done");
 
-    let refused = answers.iter().filter(|answer| matches!(answer, Err(BatcherError::Overloaded(_)))).count();
+    let refused = answers
+        .iter()
+        .filter(|answer| matches!(answer, Err(BatcherError::Overloaded(_))))
+        .count();
     let committed: usize = store.batches().iter().map(Vec::len).sum();
     assert_eq!(refused + committed, 20);
     assert!(refused >= 20 - CONFIG.queue_max - CONFIG.batch_max || committed >= CONFIG.queue_max);

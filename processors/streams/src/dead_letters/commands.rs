@@ -88,7 +88,12 @@ impl DeadLettersCommand {
             Self::List { all, limit } => list(pool, all, limit).await,
             Self::Show { id } => show(pool, id).await,
             Self::Replay { ids, all, wait_seconds } => {
-                replay(pool, if all { None } else { Some(ids) }, Duration::from_secs(wait_seconds)).await
+                replay(
+                    pool,
+                    if all { None } else { Some(ids) },
+                    Duration::from_secs(wait_seconds),
+                )
+                .await
             }
             Self::Discard { ids, reason } => discard(pool, &ids, &reason).await,
         }
@@ -96,7 +101,12 @@ impl DeadLettersCommand {
 }
 
 async fn letters(pool: &PgPool, id: Option<i64>, all: bool, limit: i64) -> anyhow::Result<Vec<Letter>> {
-    let letters = sqlx::query_as(LETTERS).bind(id).bind(all).bind(limit).fetch_all(pool).await;
+    let letters = sqlx::query_as(LETTERS)
+        .bind(id)
+        .bind(all)
+        .bind(limit)
+        .fetch_all(pool)
+        .await;
     letters.context("could not read the dead letters")
 }
 
@@ -107,7 +117,16 @@ async fn list(pool: &PgPool, all: bool, limit: i64) -> anyhow::Result<()> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.set_header(["id", "state", "stage", "topic[partition]@offset", "key", "attempts", "since", "cause"]);
+    table.set_header([
+        "id",
+        "state",
+        "stage",
+        "topic[partition]@offset",
+        "key",
+        "attempts",
+        "since",
+        "cause",
+    ]);
     for letter in letters {
         table.add_row([
             letter.id.to_string(),
@@ -126,15 +145,22 @@ async fn list(pool: &PgPool, all: bool, limit: i64) -> anyhow::Result<()> {
 
 async fn show(pool: &PgPool, id: i64) -> anyhow::Result<()> {
     let letter = letters(pool, Some(id), true, 1).await?.pop();
-    let letter = letter.with_context(|| format!("there is no dead letter {id}; `dead-letters list --all` shows all"))?;
-    println!("dead letter {} ({}, failed to {})", letter.id, letter.state, letter.stage);
+    let letter =
+        letter.with_context(|| format!("there is no dead letter {id}; `dead-letters list --all` shows all"))?;
+    println!(
+        "dead letter {} ({}, failed to {})",
+        letter.id, letter.state, letter.stage
+    );
     println!("cause:     {}", letter.cause);
     println!("attempts:  {}", letter.attempts);
     println!("group:     {}", letter.consumer_group);
     println!("topic:     {}", letter.topic);
     println!("partition: {}", letter.partition);
     println!("offset:    {}", letter.offset);
-    println!("event id:  {}", letter.event_id.map_or("unknown".to_owned(), |id| id.to_string()));
+    println!(
+        "event id:  {}",
+        letter.event_id.map_or("unknown".to_owned(), |id| id.to_string())
+    );
     println!("parked:    {}, last touched {}", letter.created_at, letter.updated_at);
     if let Some(reason) = letter.reason {
         println!("reason:    {reason}");
@@ -143,7 +169,10 @@ async fn show(pool: &PgPool, id: i64) -> anyhow::Result<()> {
     for header in headers_from_json(&letter.headers) {
         println!("header:    {}: {}", header.name, printable(header.value.as_deref()));
     }
-    println!("value:     {}", letter.record_value.map_or("none".to_owned(), |value| hex(&value)));
+    println!(
+        "value:     {}",
+        letter.record_value.map_or("none".to_owned(), |value| hex(&value))
+    );
     Ok(())
 }
 
@@ -155,7 +184,11 @@ async fn replay(pool: &PgPool, ids: Option<Vec<i64>>, wait: Duration) -> anyhow:
     .bind(&ids)
     .fetch_all(pool)
     .await?;
-    let missing: Vec<i64> = ids.unwrap_or_default().into_iter().filter(|id| !asked.contains(id)).collect();
+    let missing: Vec<i64> = ids
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|id| !asked.contains(id))
+        .collect();
     if !missing.is_empty() {
         bail!("not pending: {missing:?}; only pending dead letters are replayed, held ones follow by themselves");
     }
@@ -177,7 +210,10 @@ async fn replay(pool: &PgPool, ids: Option<Vec<i64>>, wait: Duration) -> anyhow:
             bail!("failed again:\n{}", causes.join("\n"));
         }
         if tokio::time::Instant::now() >= until {
-            bail!("the processor has not come to it in {} s; it will when it runs and owns the partition", wait.as_secs());
+            bail!(
+                "the processor has not come to it in {} s; it will when it runs and owns the partition",
+                wait.as_secs()
+            );
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

@@ -8,7 +8,10 @@ use crate::record::Header;
 
 /// Any headers, in their order.
 pub(crate) fn headers_to_json(headers: &[Header]) -> Value {
-    headers.iter().map(|header| json!([header.name, header.value.as_ref().map(|value| STANDARD.encode(value))])).collect()
+    headers
+        .iter()
+        .map(|header| json!([header.name, header.value.as_ref().map(|value| STANDARD.encode(value))]))
+        .collect()
 }
 
 /// The headers that [`headers_to_json`] wrote; anything else is left out.
@@ -28,9 +31,18 @@ mod tests {
     #[test]
     fn headers_survive_with_any_bytes_and_in_order() {
         let headers = vec![
-            Header { name: "b".into(), value: Some(vec![0, 255, 10]) },
-            Header { name: "a".into(), value: None },
-            Header { name: "b".into(), value: Some(Vec::new()) },
+            Header {
+                name: "b".into(),
+                value: Some(vec![0, 255, 10]),
+            },
+            Header {
+                name: "a".into(),
+                value: None,
+            },
+            Header {
+                name: "b".into(),
+                value: Some(Vec::new()),
+            },
         ];
         assert_eq!(headers_from_json(&headers_to_json(&headers)), headers);
     }

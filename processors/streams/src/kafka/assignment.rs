@@ -68,7 +68,9 @@ impl AssignmentContext {
 
     /// Queues are split with the `Arc` that the callback does not get, so it is remembered here.
     pub(super) fn remember(&self, consumer: &Arc<BaseConsumer<Self>>) {
-        self.consumer.set(Arc::downgrade(consumer)).expect("a context serves one consumer");
+        self.consumer
+            .set(Arc::downgrade(consumer))
+            .expect("a context serves one consumer");
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, HashMap<TopicPartition, Held>> {
@@ -81,14 +83,24 @@ impl AssignmentContext {
 
     /// Claims, splits and assigns.
     fn take(&self, consumer: &BaseConsumer<Self>, assigned: &TopicPartitionList) {
-        let Some(shared) = self.consumer.get().and_then(Weak::upgrade) else { return };
+        let Some(shared) = self.consumer.get().and_then(Weak::upgrade) else {
+            return;
+        };
         let sources = sources(assigned);
-        let Some(claims) = self.claimer.claim(&sources) else { return };
+        let Some(claims) = self.claimer.claim(&sources) else {
+            return;
+        };
         let mut positions = TopicPartitionList::new();
         for claim in claims {
-            let offset = if claim.next_offset == 0 { Offset::Beginning } else { Offset::Offset(claim.next_offset) };
+            let offset = if claim.next_offset == 0 {
+                Offset::Beginning
+            } else {
+                Offset::Offset(claim.next_offset)
+            };
             let (topic, partition) = (&*claim.source.topic, claim.source.partition);
-            positions.add_partition_offset(topic, partition, offset).expect("a valid offset");
+            positions
+                .add_partition_offset(topic, partition, offset)
+                .expect("a valid offset");
             // Before the assignment: a queue that is split later leaks records to the main queue.
             if let Some(mut queue) = shared.split_partition_queue(topic, partition) {
                 let wake = self.wake.clone();
@@ -155,7 +167,10 @@ impl std::fmt::Debug for AssignmentContext {
 }
 
 fn sources(list: &TopicPartitionList) -> Vec<TopicPartition> {
-    list.elements().iter().map(|element| TopicPartition::new(element.topic(), element.partition())).collect()
+    list.elements()
+        .iter()
+        .map(|element| TopicPartition::new(element.topic(), element.partition()))
+        .collect()
 }
 
 fn names(held: &[TopicPartition]) -> String {

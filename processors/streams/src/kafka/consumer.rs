@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use tracing::{debug, warn};
 
-use super::assignment::{AssignmentContext, ClaimPartitions, GroupState, Held, Wake};
+use super::assignment::{AssignmentContext, ClaimPartitions, GroupState, Held};
 use super::client_config;
 use crate::batch::Epochs;
 use crate::record::{Header, RawRecord, TopicPartition};
@@ -60,7 +60,10 @@ impl KafkaConsumer {
         let consumer = Arc::new(consumer);
         consumer.context().remember(&consumer);
         consumer.subscribe(&config.topics)?;
-        Ok(Self { consumer, topics: config.topics.clone() })
+        Ok(Self {
+            consumer,
+            topics: config.topics.clone(),
+        })
     }
 
     /// Whatever all queues hold now, `max` at most; waits up to `timeout` if that is nothing.
@@ -109,11 +112,6 @@ impl KafkaConsumer {
         self.consumer.context().held().values().map(epoch).collect()
     }
 
-    /// What wakes a waiting [`KafkaConsumer::poll_batch`].
-    pub(crate) fn wake(&self) -> Arc<Wake> {
-        self.consumer.context().wake.clone()
-    }
-
     /// Gives the partitions back and leaves the group.
     pub(crate) fn close(self) {
         self.consumer.unsubscribe();
@@ -137,7 +135,10 @@ impl KafkaConsumer {
     /// Takes from each queue in turn, so that a full one does not starve the others.
     fn drain(&self, max: usize) -> PolledBatch {
         let held = self.consumer.context().held();
-        let mut batch = PolledBatch { records: Vec::new(), epochs: held.values().map(epoch).collect() };
+        let mut batch = PolledBatch {
+            records: Vec::new(),
+            epochs: held.values().map(epoch).collect(),
+        };
         if held.is_empty() {
             return batch;
         }
@@ -155,7 +156,9 @@ impl KafkaConsumer {
 
 impl std::fmt::Debug for KafkaConsumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KafkaConsumer").field("topics", &self.topics).finish_non_exhaustive()
+        f.debug_struct("KafkaConsumer")
+            .field("topics", &self.topics)
+            .finish_non_exhaustive()
     }
 }
 
@@ -191,6 +194,9 @@ fn detach(source: &TopicPartition, message: &BorrowedMessage<'_>) -> RawRecord {
         offset: message.offset(),
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
-        headers: message.headers().map(|headers| headers.iter().map(header).collect()).unwrap_or_default(),
+        headers: message
+            .headers()
+            .map(|headers| headers.iter().map(header).collect())
+            .unwrap_or_default(),
     }
 }

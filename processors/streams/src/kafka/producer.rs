@@ -36,7 +36,10 @@ impl KafkaPublisher {
             .set("message.timeout.ms", "0")
             .set("queue.buffering.max.messages", "200000")
             .create_with_context(DeliveryContext)?;
-        Ok(Self { producer, ce_source: ce_source.to_owned() })
+        Ok(Self {
+            producer,
+            ce_source: ce_source.to_owned(),
+        })
     }
 
     /// Publishes `events` in order and returns when the broker has acknowledged all of them.
@@ -72,7 +75,10 @@ impl KafkaPublisher {
     fn headers(&self, event: &OutboxEvent) -> OwnedHeaders {
         let time = event.staged_at.to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
         let id = event.event_id.to_string();
-        let header = |key, value| Header { key, value: Some(value) };
+        let header = |key, value| Header {
+            key,
+            value: Some(value),
+        };
         let headers = OwnedHeaders::new_with_capacity(8)
             .insert(header("ce_specversion", "1.0"))
             .insert(header("ce_id", &id))
@@ -96,7 +102,9 @@ impl Drop for KafkaPublisher {
 
 impl std::fmt::Debug for KafkaPublisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KafkaPublisher").field("ce_source", &self.ce_source).finish_non_exhaustive()
+        f.debug_struct("KafkaPublisher")
+            .field("ce_source", &self.ce_source)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,7 +119,10 @@ struct Delivery {
 impl Delivery {
     fn report(&self, error: Option<KafkaError>) {
         if let Some(error) = error {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            self.failed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(error);
         }
         self.reported.fetch_add(1, Ordering::AcqRel);
         self.changed.notify_one();
@@ -122,7 +133,11 @@ impl Delivery {
         while self.reported.load(Ordering::Acquire) < expected {
             self.changed.notified().await;
         }
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).take().map_or(Ok(()), Err)
+        self.failed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+            .map_or(Ok(()), Err)
     }
 }
 

@@ -18,11 +18,7 @@ pub(crate) struct TopicLayout {
 }
 
 /// Creates what is missing; a topic that is there stays as it is. Tells which were created.
-pub(crate) async fn create_topics(
-    brokers: &str,
-    topics: &[&str],
-    layout: TopicLayout,
-) -> anyhow::Result<Vec<String>> {
+pub(crate) async fn create_topics(brokers: &str, topics: &[&str], layout: TopicLayout) -> anyhow::Result<Vec<String>> {
     let admin: AdminClient<DefaultClientContext> = client_config(brokers, "create-topics").create()?;
     let retention = layout.retention_ms.to_string();
     let new_topics: Vec<_> = topics

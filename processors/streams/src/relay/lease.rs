@@ -23,7 +23,10 @@ pub(super) struct Progress {
 impl Progress {
     /// A window that an earlier tenure, or an earlier moment of this one, did not finish.
     pub(super) fn unfinished(&self) -> Option<Window> {
-        self.window_end.clone().map(|end| Window { start: self.published.clone(), end })
+        self.window_end.clone().map(|end| Window {
+            start: self.published.clone(),
+            end,
+        })
     }
 }
 
@@ -42,7 +45,10 @@ pub(super) async fn acquire(pool: &PgPool, owner: &str, lease_ms: u32) -> Result
     .await
     .map_err(|error| StoreError::from_sql("could not ask for the relay's lease", error))?;
     let Some(row) = row else { return Ok(None) };
-    let parse = |text: String| text.parse::<Snapshot>().expect("Postgres prints snapshots that it reads");
+    let parse = |text: String| {
+        text.parse::<Snapshot>()
+            .expect("Postgres prints snapshots that it reads")
+    };
     Ok(Some(Tenure {
         epoch: row.get(0),
         progress: Progress {

@@ -45,14 +45,18 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
 }
 
 async fn extend(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("select streams.extend_outbox(), streams.extend_inbox(0, 14)").execute(pool).await?;
+    sqlx::query("select streams.extend_outbox(), streams.extend_inbox(0, 14)")
+        .execute(pool)
+        .await?;
     Ok(())
 }
 
 /// In a transaction of its own that waits for no lock longer than 100 ms: writers queue behind a waiting lock.
 pub(crate) async fn drop_old(pool: &PgPool, retention: Retention) -> sqlx::Result<(i32, i32)> {
     let mut tx = pool.begin().await?;
-    sqlx::query("set local lock_timeout = '100ms'").execute(&mut *tx).await?;
+    sqlx::query("set local lock_timeout = '100ms'")
+        .execute(&mut *tx)
+        .await?;
     let dropped: (i32, i32) = sqlx::query_as(
         "select streams.drop_old_outbox($1 * interval '1 hour'), streams.drop_old_inbox($2 * interval '1 day')",
     )

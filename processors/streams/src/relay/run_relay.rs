@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
-use crate::shim::Part;
+use http_kit::health::Part;
 use metrics::{counter, histogram};
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -69,12 +69,17 @@ impl Relay {
                     // Somebody else publishes; that is as healthy as publishing oneself.
                     self.health.up();
                     backoff.reset();
-                    self.pause(Duration::from_millis(u64::from(self.config.lease_ms / 4))).await;
+                    self.pause(Duration::from_millis(u64::from(self.config.lease_ms / 4)))
+                        .await;
                 }
                 Err(error) => {
                     let pause = backoff.next();
                     self.health.down(&error_chain(error.as_ref()));
-                    warn!("the relay pauses for {} ms: {}", pause.as_millis(), error_chain(error.as_ref()));
+                    warn!(
+                        "the relay pauses for {} ms: {}",
+                        pause.as_millis(),
+                        error_chain(error.as_ref())
+                    );
                     self.pause(pause).await;
                 }
             }
@@ -95,7 +100,13 @@ impl Relay {
         }
         // One producer per tenure: what an old tenure left in a queue must not be sent in a new one.
         let publisher = KafkaPublisher::connect(&config.brokers, &config.source)?;
-        let end = Publishing { relay: self, publisher, saved: Instant::now() }.run(&mut tenure, backoff).await?;
+        let end = Publishing {
+            relay: self,
+            publisher,
+            saved: Instant::now(),
+        }
+        .run(&mut tenure, backoff)
+        .await?;
         if matches!(end, End::Stopping) {
             lease::release(&self.pool, &tenure).await?;
         }
@@ -132,7 +143,11 @@ impl Publishing<'_> {
                     end: read_window::current_snapshot(&self.relay.pool).await?,
                 },
             };
-            let published = if window.is_empty() { 0 } else { self.publish_window(tenure, window).await? };
+            let published = if window.is_empty() {
+                0
+            } else {
+                self.publish_window(tenure, window).await?
+            };
             self.relay.health.up();
             backoff.reset();
             if self.relay.stopping.is_cancelled() {
@@ -162,7 +177,11 @@ impl Publishing<'_> {
             self.publish_chunk(tenure, &window, &chunk).await?;
             published += chunk.len();
         }
-        tenure.progress = Progress { published: window.end, window_end: None, after: 0 };
+        tenure.progress = Progress {
+            published: window.end,
+            window_end: None,
+            after: 0,
+        };
         Ok(published)
     }
 
@@ -181,7 +200,10 @@ impl Publishing<'_> {
             tenure.progress.window_end = Some(window.end.clone());
             tenure.progress.after = last.id;
         }
-        anyhow::ensure!(self.keep_lease(tenure).await?, "another relay has taken the outbox over");
+        anyhow::ensure!(
+            self.keep_lease(tenure).await?,
+            "another relay has taken the outbox over"
+        );
         Ok(())
     }
 

@@ -29,8 +29,16 @@ impl FromStr for Snapshot {
         else {
             return Err(error());
         };
-        let running = running.split(',').filter(|part| !part.is_empty()).map(number).collect::<Result<_, _>>()?;
-        Ok(Self { xmin: number(xmin)?, xmax: number(xmax)?, running })
+        let running = running
+            .split(',')
+            .filter(|part| !part.is_empty())
+            .map(number)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            xmin: number(xmin)?,
+            xmax: number(xmax)?,
+            running,
+        })
     }
 }
 
@@ -73,7 +81,12 @@ impl Window {
 
     /// and those that ran when the window began and are done now.
     pub(super) fn late(&self) -> Vec<u64> {
-        self.start.running.iter().copied().filter(|xid| self.end.sees(*xid)).collect()
+        self.start
+            .running
+            .iter()
+            .copied()
+            .filter(|xid| self.end.sees(*xid))
+            .collect()
     }
 
     /// Whether nothing can have been committed in it.
@@ -91,7 +104,10 @@ mod tests {
     use super::*;
 
     fn window(start: &str, end: &str) -> Window {
-        Window { start: start.parse().expect("a snapshot"), end: end.parse().expect("a snapshot") }
+        Window {
+            start: start.parse().expect("a snapshot"),
+            end: end.parse().expect("a snapshot"),
+        }
     }
 
     /// What the SQL selects: the range, or late, and visible in the end.

@@ -93,7 +93,8 @@ impl<B: Backend> Runner<B> {
     /// Applies the batch in hand, and now and then what is parked.
     fn work(&self, consumer: &KafkaConsumer, in_hand: &PolledBatch, letters: &mut Instant) -> Result<(), BatchError> {
         if !in_hand.records.is_empty() {
-            self.status.took_in_hand(in_hand.records.iter().map(|record| &record.source));
+            self.status
+                .took_in_hand(in_hand.records.iter().map(|record| &record.source));
             let started = Instant::now();
             let run = self.batches.run(Utc::now(), &in_hand.epochs, &in_hand.records);
             let report = self.runtime.block_on(run)?;
@@ -128,7 +129,11 @@ impl<B: Backend> Runner<B> {
     }
 
     fn running_again(&self, joined: bool) {
-        let state = if joined { RunnerState::Running } else { RunnerState::Rebalancing };
+        let state = if joined {
+            RunnerState::Running
+        } else {
+            RunnerState::Rebalancing
+        };
         if self.status.state() != state {
             self.status.enter(state, None);
         }
@@ -137,15 +142,24 @@ impl<B: Backend> Runner<B> {
     /// Keeps the batch and the membership; what is revoked meanwhile leaves the batch.
     fn pause(&self, consumer: &KafkaConsumer, in_hand: &mut PolledBatch, time: Duration, cause: &BatchError) {
         let cause = error_chain(cause);
-        warn!("pausing for {} ms with {} records in hand: {cause}", time.as_millis(), in_hand.records.len());
+        warn!(
+            "pausing for {} ms with {} records in hand: {cause}",
+            time.as_millis(),
+            in_hand.records.len()
+        );
         self.status.enter(RunnerState::Paused, Some(cause));
         let until = Instant::now() + time;
-        while let Some(rest) = until.checked_duration_since(Instant::now()).filter(|_| !self.stopping.is_cancelled()) {
+        while let Some(rest) = until
+            .checked_duration_since(Instant::now())
+            .filter(|_| !self.stopping.is_cancelled())
+        {
             consumer.serve_for(rest.min(POLL));
         }
         let epochs = consumer.epochs();
         let read_under = &in_hand.epochs;
-        in_hand.records.retain(|record| epochs.get(&record.source) == read_under.get(&record.source));
+        in_hand
+            .records
+            .retain(|record| epochs.get(&record.source) == read_under.get(&record.source));
     }
 
     fn rejoin(&self, consumer: &KafkaConsumer) {

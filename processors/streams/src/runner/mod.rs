@@ -10,4 +10,4 @@ mod state;
 pub use state::{RunnerState, StateListener};
 
 pub(crate) use consume::{Runner, RunnerConfig};
-pub(crate) use state::{RunnerStatus, StatusSnapshot};
+pub(crate) use state::RunnerStatus;

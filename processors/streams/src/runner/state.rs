@@ -76,7 +76,10 @@ impl RunnerStatus {
             joined: false,
             in_hand: HashMap::new(),
         };
-        Self { inner: Arc::new(Mutex::new(inner)), listener }
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            listener,
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -125,7 +128,10 @@ impl RunnerStatus {
     /// Reads all; a partition counts as stalled when its records have been in hand for longer than `stall`.
     pub(crate) fn snapshot(&self, stall: Duration) -> StatusSnapshot {
         let inner = self.inner();
-        let ages = inner.in_hand.iter().map(|(source, since)| (source.clone(), since.elapsed()));
+        let ages = inner
+            .in_hand
+            .iter()
+            .map(|(source, since)| (source.clone(), since.elapsed()));
         StatusSnapshot {
             state: inner.state,
             cause: inner.cause.clone(),
@@ -140,6 +146,8 @@ impl RunnerStatus {
 
 impl std::fmt::Debug for RunnerStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunnerStatus").field("state", &self.state()).finish_non_exhaustive()
+        f.debug_struct("RunnerStatus")
+            .field("state", &self.state())
+            .finish_non_exhaustive()
     }
 }

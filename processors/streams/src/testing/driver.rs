@@ -30,8 +30,14 @@ impl Delivery {
         Self { batch: 1, twice: true },
         Self { batch: 3, twice: false },
         Self { batch: 3, twice: true },
-        Self { batch: 1_000, twice: false },
-        Self { batch: 1_000, twice: true },
+        Self {
+            batch: 1_000,
+            twice: false,
+        },
+        Self {
+            batch: 1_000,
+            twice: true,
+        },
     ];
 }
 
@@ -72,9 +78,18 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
     /// If the backend does not answer.
     #[must_use]
     pub fn on(backend: B, topology: Topology<B::Tx>) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let sources: Vec<_> = topology.source_topics().into_iter().map(|topic| TopicPartition::new(topic, 0)).collect();
-        let claims = runtime.block_on(backend.claim(topology.name(), &sources)).expect("the backend answers");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let sources: Vec<_> = topology
+            .source_topics()
+            .into_iter()
+            .map(|topic| TopicPartition::new(topic, 0))
+            .collect();
+        let claims = runtime
+            .block_on(backend.claim(topology.name(), &sources))
+            .expect("the backend answers");
         Self {
             batches: BatchRunner::new(backend, topology),
             runtime,
@@ -94,7 +109,12 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
 
     /// Delivers one event in a batch of its own.
     pub fn pipe_input<E: Event>(&mut self, topic: &str, event: &E, serializer: &dyn Serializer<E>) {
-        self.pipe_inputs(topic, std::slice::from_ref(event), serializer, Delivery { batch: 1, twice: false });
+        self.pipe_inputs(
+            topic,
+            std::slice::from_ref(event),
+            serializer,
+            Delivery { batch: 1, twice: false },
+        );
     }
 
     /// Delivers events in order.
@@ -119,13 +139,25 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
     /// Delivers the last call's records again.
     pub fn redeliver_last(&mut self) {
         let last = self.last.clone();
-        self.deliver(&last, Delivery { batch: last.len().max(1), twice: false });
+        self.deliver(
+            &last,
+            Delivery {
+                batch: last.len().max(1),
+                twice: false,
+            },
+        );
     }
 
     /// Delivers every record of every topic again, from the start.
     pub fn replay_topics(&mut self) {
         let all: Vec<RawRecord> = self.topics.values().flatten().cloned().collect();
-        self.deliver(&all, Delivery { batch: 500, twice: false });
+        self.deliver(
+            &all,
+            Delivery {
+                batch: 500,
+                twice: false,
+            },
+        );
     }
 
     /// Lets another member take all partitions over; this driver goes on as if it had slept through it.
@@ -135,7 +167,9 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
     pub fn lose_partitions_unnoticed(&mut self) {
         let sources: Vec<_> = self.epochs.keys().cloned().collect();
         let group = self.batches.topology().name();
-        self.runtime.block_on(self.batches.backend().claim(group, &sources)).expect("the backend answers");
+        self.runtime
+            .block_on(self.batches.backend().claim(group, &sources))
+            .expect("the backend answers");
     }
 
     /// Delivers one event; true if it was written, false if this member is fenced.
@@ -145,7 +179,10 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
     pub fn try_pipe_input<E: Event>(&mut self, topic: &str, event: &E, serializer: &dyn Serializer<E>) -> bool {
         let value = serializer.serialize(event).expect("a valid event");
         let record = self.append(topic, Some(event.key().into_bytes()), Some(value));
-        match self.runtime.block_on(self.batches.run(self.now, &self.epochs, &[record])) {
+        match self
+            .runtime
+            .block_on(self.batches.run(self.now, &self.epochs, &[record]))
+        {
             Ok(_) => true,
             Err(crate::batch::BatchError::Fenced) => false,
             Err(error) => panic!("{error:?}"),
@@ -177,7 +214,11 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
     pub fn read_output<E: Event>(&mut self, topic: &str, deserializer: &dyn Deserializer<E>) -> Vec<E> {
         let staged = self.runtime.block_on(self.batches.backend().staged_events());
         let new = staged[self.outputs_read..].iter().filter(|event| event.topic == topic);
-        let events = new.map(|event| deserializer.deserialize(&event.payload).expect("what was staged can be read"));
+        let events = new.map(|event| {
+            deserializer
+                .deserialize(&event.payload)
+                .expect("what was staged can be read")
+        });
         let events = events.collect();
         self.outputs_read = staged.len();
         events
@@ -190,7 +231,10 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
             offset: i64::try_from(log.len()).expect("few records"),
             key,
             value,
-            headers: vec![Header { name: "ce_source".to_owned(), value: Some(b"test".to_vec()) }],
+            headers: vec![Header {
+                name: "ce_source".to_owned(),
+                value: Some(b"test".to_vec()),
+            }],
         };
         log.push(record.clone());
         record
@@ -200,7 +244,9 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
         for batch in records.chunks(how.batch) {
             for _ in 0..=usize::from(how.twice) {
                 let run = self.batches.run(self.now, &self.epochs, batch);
-                self.runtime.block_on(run).unwrap_or_else(|error| panic!("the batch runs: {error:?}"));
+                self.runtime
+                    .block_on(run)
+                    .unwrap_or_else(|error| panic!("the batch runs: {error:?}"));
             }
         }
         self.last = records.to_vec();
@@ -218,7 +264,9 @@ impl InspectBackend for MemoryBackend {
 
     async fn open_letters(&self) -> Vec<(String, String)> {
         let letters = self.dead_letters().into_iter();
-        letters.map(|(_, _, stage, cause)| (stage.as_str().to_owned(), cause)).collect()
+        letters
+            .map(|(_, _, stage, cause)| (stage.as_str().to_owned(), cause))
+            .collect()
     }
 }
 

@@ -53,7 +53,10 @@ impl<Tx: Send + 'static> Topology<Tx> {
     /// An empty topology. `name` is also the consumer group: changing it reads every topic from the start.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        Self { name, pipelines: Vec::new() }
+        Self {
+            name,
+            pipelines: Vec::new(),
+        }
     }
 
     /// Adds source → processor → sink.
@@ -66,7 +69,12 @@ impl<Tx: Send + 'static> Topology<Tx> {
         P: Processor,
         S: StateStore<P::Input, Tx = Tx, State = P::State>,
     {
-        self.add(TypedPipeline { source, processor, store, sink: Some(sink) })
+        self.add(TypedPipeline {
+            source,
+            processor,
+            store,
+            sink: Some(sink),
+        })
     }
 
     /// Adds source → processor, with nothing behind it.
@@ -79,7 +87,12 @@ impl<Tx: Send + 'static> Topology<Tx> {
         P: Processor<Output = NoOutput>,
         S: StateStore<P::Input, Tx = Tx, State = P::State>,
     {
-        self.add(TypedPipeline { source, processor, store, sink: None })
+        self.add(TypedPipeline {
+            source,
+            processor,
+            store,
+            sink: None,
+        })
     }
 
     fn add<P, S>(mut self, pipeline: TypedPipeline<P, S>) -> Self
@@ -88,7 +101,10 @@ impl<Tx: Send + 'static> Topology<Tx> {
         S: StateStore<P::Input, Tx = Tx, State = P::State>,
     {
         let topic = pipeline.source.topic;
-        assert!(self.pipeline(topic).is_none(), "the topic {topic} has a processor already");
+        assert!(
+            self.pipeline(topic).is_none(),
+            "the topic {topic} has a processor already"
+        );
         self.pipelines.push(Arc::new(pipeline));
         self
     }
@@ -108,7 +124,10 @@ impl<Tx: Send + 'static> Topology<Tx> {
     /// The topics that it writes.
     #[must_use]
     pub fn sink_topics(&self) -> Vec<&'static str> {
-        self.pipelines.iter().filter_map(|pipeline| pipeline.sink_topic()).collect()
+        self.pipelines
+            .iter()
+            .filter_map(|pipeline| pipeline.sink_topic())
+            .collect()
     }
 
     pub(crate) fn pipelines(&self) -> &[Arc<dyn Pipeline<Tx>>] {
@@ -116,30 +135,42 @@ impl<Tx: Send + 'static> Topology<Tx> {
     }
 
     pub(crate) fn pipeline(&self, topic: &str) -> Option<&dyn Pipeline<Tx>> {
-        self.pipelines.iter().find(|pipeline| pipeline.source_topic() == topic).map(AsRef::as_ref)
+        self.pipelines
+            .iter()
+            .find(|pipeline| pipeline.source_topic() == topic)
+            .map(AsRef::as_ref)
     }
 }
 
 impl<Tx> Clone for Topology<Tx> {
     fn clone(&self) -> Self {
-        Self { name: self.name, pipelines: self.pipelines.clone() }
+        Self {
+            name: self.name,
+            pipelines: self.pipelines.clone(),
+        }
     }
 }
 
 impl<Tx> std::fmt::Debug for Topology<Tx> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Topology").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Topology")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
 impl<E> std::fmt::Debug for Source<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Source").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("Source")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
     }
 }
 
 impl<E> std::fmt::Debug for Sink<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sink").field("topic", &self.topic).finish_non_exhaustive()
+        f.debug_struct("Sink")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
     }
 }

@@ -114,7 +114,10 @@ where
             traceparent: raw.traceparent().map(str::to_owned),
             event,
         };
-        Decoding::Decoded(DecodedRecord { event_id: record.event.event_id(), record: Box::new(record) })
+        Decoding::Decoded(DecodedRecord {
+            event_id: record.event.event_id(),
+            record: Box::new(record),
+        })
     }
 
     fn learn_schema(&self, id: u32) -> BoxFuture<'_, Result<(), LearnError>> {
@@ -130,7 +133,12 @@ where
         Box::pin(async move {
             let batch: Vec<&Record<P::Input>> = batch
                 .into_iter()
-                .map(|decoded| decoded.record.downcast_ref().expect("a pipeline gets back what it decoded"))
+                .map(|decoded| {
+                    decoded
+                        .record
+                        .downcast_ref()
+                        .expect("a pipeline gets back what it decoded")
+                })
                 .collect();
             let mut state = self.store.load(tx, &batch).await?;
             let processed = self.decide(&batch, &mut state, now);
@@ -144,7 +152,10 @@ where
 
 impl<P: Processor, S> TypedPipeline<P, S> {
     fn decide(&self, batch: &[&Record<P::Input>], state: &mut P::State, now: DateTime<Utc>) -> Processed {
-        let mut processed = Processed { staged: Vec::with_capacity(batch.len()), rejects: Vec::new() };
+        let mut processed = Processed {
+            staged: Vec::with_capacity(batch.len()),
+            rejects: Vec::new(),
+        };
         for (index, record) in batch.iter().enumerate() {
             let mut out = Forward::new(now, record.event.event_id());
             let staged = self
@@ -165,6 +176,9 @@ impl<P: Processor, S> TypedPipeline<P, S> {
             return Ok(Vec::new());
         };
         let stage = |event| StagedEvent::new(sink.topic, &event, sink.serializer.as_ref(), traceparent);
-        events.into_iter().map(|event| stage(event).map_err(|error| Reject::invalid(error.to_string()))).collect()
+        events
+            .into_iter()
+            .map(|event| stage(event).map_err(|error| Reject::invalid(error.to_string())))
+            .collect()
     }
 }

@@ -32,7 +32,6 @@ struct Tables {
 struct Letter {
     group: String,
     raw: RawRecord,
-    event_id: Option<Uuid>,
     stage: Stage,
     state: LetterState,
     cause: String,
@@ -102,12 +101,25 @@ impl MemoryBackend {
     pub fn dead_letters(&self) -> Vec<(TopicPartition, i64, Stage, String)> {
         let tables = self.tables();
         let open = tables.letters.values().filter(|letter| letter.is_open());
-        open.map(|letter| (letter.raw.source.clone(), letter.raw.offset, letter.stage, letter.cause.clone())).collect()
+        open.map(|letter| {
+            (
+                letter.raw.source.clone(),
+                letter.raw.offset,
+                letter.stage,
+                letter.cause.clone(),
+            )
+        })
+        .collect()
     }
 
     /// Asks for all pending dead letters to be tried again, as an operator would.
     pub fn replay_dead_letters(&self) {
-        for letter in self.tables().letters.values_mut().filter(|letter| letter.state == LetterState::Pending) {
+        for letter in self
+            .tables()
+            .letters
+            .values_mut()
+            .filter(|letter| letter.state == LetterState::Pending)
+        {
             letter.state = LetterState::Replaying;
         }
     }
@@ -121,7 +133,11 @@ impl Backend for MemoryBackend {
         let claim = |source: &TopicPartition| {
             let (next_offset, epoch) = tables.positions.entry((group.to_owned(), source.clone())).or_default();
             *epoch += 1;
-            Claim { source: source.clone(), next_offset: *next_offset, epoch: *epoch }
+            Claim {
+                source: source.clone(),
+                next_offset: *next_offset,
+                epoch: *epoch,
+            }
         };
         Ok(partitions.iter().map(claim).collect())
     }
@@ -141,11 +157,17 @@ impl Backend for MemoryBackend {
         let tables = self.tables();
         for position in positions {
             let key = (group.to_owned(), position.source.clone());
-            if tables.positions.get(&key).is_none_or(|(_, epoch)| *epoch != position.epoch) {
+            if tables
+                .positions
+                .get(&key)
+                .is_none_or(|(_, epoch)| *epoch != position.epoch)
+            {
                 return Ok(Receipt::Fenced);
             }
             if let Some(next_offset) = position.next_offset {
-                self.write(tx, move |tables| tables.positions.entry(key).or_default().0 = next_offset);
+                self.write(tx, move |tables| {
+                    tables.positions.entry(key).or_default().0 = next_offset
+                });
             }
         }
         let mut entered = HashSet::new();
@@ -175,9 +197,12 @@ impl Backend for MemoryBackend {
             let letter = Letter {
                 group: group.to_owned(),
                 raw: parking.raw.clone(),
-                event_id: parking.event_id,
                 stage: parking.stage,
-                state: if parking.stage == Stage::Held { LetterState::Held } else { LetterState::Pending },
+                state: if parking.stage == Stage::Held {
+                    LetterState::Held
+                } else {
+                    LetterState::Pending
+                },
                 cause: parking.cause.clone(),
             };
             self.write(tx, move |tables| {
@@ -222,9 +247,17 @@ impl Backend for MemoryBackend {
             matches!(letter.state, LetterState::Held | LetterState::Replaying)
                 && letter.group == group
                 && partitions.contains(&letter.raw.source)
-                && !tables.letters.range(..**id).any(|(_, before)| before.holds(group, &letter.raw))
+                && !tables
+                    .letters
+                    .range(..**id)
+                    .any(|(_, before)| before.holds(group, &letter.raw))
         };
         let due = tables.letters.iter().filter(is_due).take(max);
-        Ok(due.map(|(id, letter)| DueLetter { id: *id, raw: letter.raw.clone() }).collect())
+        Ok(due
+            .map(|(id, letter)| DueLetter {
+                id: *id,
+                raw: letter.raw.clone(),
+            })
+            .collect())
     }
 }

@@ -27,7 +27,11 @@ pub(super) async fn park(tx: &mut PgTx, ids: &[i16], parkings: &[Parking<'_>]) -
         .bind(headers_to_json(&parking.raw.headers))
         .bind(parking.event_id)
         .bind(parking.stage.as_str())
-        .bind(if parking.stage == Stage::Held { "held" } else { "pending" })
+        .bind(if parking.stage == Stage::Held {
+            "held"
+        } else {
+            "pending"
+        })
         .bind(parking.stage != Stage::Deserialize)
         .bind(&parking.cause)
         .execute(&mut **tx)
@@ -90,8 +94,11 @@ pub(super) async fn due(
     .await
     .map_err(|error| StoreError::from_sql("could not look for dead letters to replay", error))?;
 
-    let topics: HashMap<(i16, i32), &TopicPartition> =
-        ids.iter().zip(partitions).map(|(id, source)| ((*id, source.partition), source)).collect();
+    let topics: HashMap<(i16, i32), &TopicPartition> = ids
+        .iter()
+        .zip(partitions)
+        .map(|(id, source)| ((*id, source.partition), source))
+        .collect();
     Ok(rows
         .into_iter()
         .map(|row| DueLetter {

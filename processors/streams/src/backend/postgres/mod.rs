@@ -6,7 +6,7 @@ mod receive;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{PgPool, Postgres, Row, Transaction};
 
 use super::{Arrival, Backend, Claim, DueLetter, Parking, PositionUpdate, Receipt, Retried};
@@ -14,8 +14,19 @@ use crate::outbox::{self, StagedEvent};
 use crate::record::TopicPartition;
 use crate::state_store::StoreError;
 
-/// The library's tables. A service runs these before its own, see [`crate::service`].
-pub static MIGRATOR: Migrator = sqlx::migrate!();
+static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// Creates and updates the library's tables; before the service's own migrations. Tells how many there are.
+///
+/// # Errors
+/// A migration fails, or was changed after it ran.
+pub async fn migrate_library(pool: &PgPool) -> Result<usize, MigrateError> {
+    let mut library = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+    // Beside the service's own list of migrations: the two are numbered apart.
+    library.dangerous_set_table_name("_streams_migrations");
+    library.run(pool).await?;
+    Ok(library.iter().count())
+}
 
 /// A transaction on Postgres; rolled back when dropped.
 pub type PgTx = Transaction<'static, Postgres>;
@@ -31,7 +42,10 @@ impl PgBackend {
     /// Works on the database of `pool`, which must have been migrated.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, subscriptions: Arc::default() }
+        Self {
+            pool,
+            subscriptions: Arc::default(),
+        }
     }
 
     /// The pool that it works on.
@@ -43,7 +57,12 @@ impl PgBackend {
     /// The id that stands for (group, topic) in the tables. Ids never change, so they are remembered.
     async fn subscription(&self, group: &str, topic: &str) -> Result<i16, StoreError> {
         let known = (group.to_owned(), topic.to_owned());
-        if let Some(id) = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner).get(&known) {
+        if let Some(id) = self
+            .subscriptions
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&known)
+        {
             return Ok(*id);
         }
         let id = sqlx::query_scalar(
@@ -59,7 +78,10 @@ impl PgBackend {
         .fetch_one(&self.pool)
         .await
         .map_err(|error| StoreError::from_sql("could not look up the subscription", error))?;
-        self.subscriptions.write().unwrap_or_else(PoisonError::into_inner).insert(known, id);
+        self.subscriptions
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(known, id);
         Ok(id)
     }
 
@@ -101,13 +123,20 @@ impl Backend for PgBackend {
             .fetch_one(&self.pool)
             .await
             .map_err(|error| StoreError::from_sql("could not take a partition over", error))?;
-            claims.push(Claim { source: source.clone(), next_offset: row.get(0), epoch: row.get(1) });
+            claims.push(Claim {
+                source: source.clone(),
+                next_offset: row.get(0),
+                epoch: row.get(1),
+            });
         }
         Ok(claims)
     }
 
     async fn begin(&self) -> Result<PgTx, StoreError> {
-        self.pool.begin().await.map_err(|error| StoreError::from_sql("could not begin a transaction", error))
+        self.pool
+            .begin()
+            .await
+            .map_err(|error| StoreError::from_sql("could not begin a transaction", error))
     }
 
     async fn receive(
@@ -118,8 +147,12 @@ impl Backend for PgBackend {
         arrivals: &[Arrival<'_>],
         retrying: bool,
     ) -> Result<Receipt, StoreError> {
-        let moved = self.subscription_ids(group, positions.iter().map(|position| &position.source)).await?;
-        let arrived = self.subscription_ids(group, arrivals.iter().map(|arrival| &arrival.raw.source)).await?;
+        let moved = self
+            .subscription_ids(group, positions.iter().map(|position| &position.source))
+            .await?;
+        let arrived = self
+            .subscription_ids(group, arrivals.iter().map(|arrival| &arrival.raw.source))
+            .await?;
         receive::receive(tx, (&moved, positions), (&arrived, arrivals), retrying).await
     }
 
@@ -131,7 +164,9 @@ impl Backend for PgBackend {
         if parkings.is_empty() {
             return Ok(());
         }
-        let ids = self.subscription_ids(group, parkings.iter().map(|parking| &parking.raw.source)).await?;
+        let ids = self
+            .subscription_ids(group, parkings.iter().map(|parking| &parking.raw.source))
+            .await?;
         dead_letter_rows::park(tx, &ids, parkings).await
     }
 
@@ -140,7 +175,9 @@ impl Backend for PgBackend {
     }
 
     async fn commit(&self, tx: PgTx) -> Result<(), StoreError> {
-        tx.commit().await.map_err(|error| StoreError::from_sql("could not commit", error))
+        tx.commit()
+            .await
+            .map_err(|error| StoreError::from_sql("could not commit", error))
     }
 
     async fn due_letters(

@@ -46,14 +46,34 @@ pub(super) async fn receive(
 ) -> Result<Receipt, StoreError> {
     let row = sqlx::query(RECEIVE)
         .bind(position_ids)
-        .bind(positions.iter().map(|position| position.source.partition).collect::<Vec<_>>())
-        .bind(positions.iter().map(|position| position.next_offset).collect::<Vec<_>>())
+        .bind(
+            positions
+                .iter()
+                .map(|position| position.source.partition)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            positions
+                .iter()
+                .map(|position| position.next_offset)
+                .collect::<Vec<_>>(),
+        )
         .bind(positions.iter().map(|position| position.epoch).collect::<Vec<_>>())
         .bind(arrivals.iter().map(|arrival| arrival.event_id).collect::<Vec<_>>())
         .bind(arrival_ids)
-        .bind(arrivals.iter().map(|arrival| arrival.raw.source.partition).collect::<Vec<_>>())
+        .bind(
+            arrivals
+                .iter()
+                .map(|arrival| arrival.raw.source.partition)
+                .collect::<Vec<_>>(),
+        )
         .bind(arrivals.iter().map(|arrival| arrival.raw.offset).collect::<Vec<_>>())
-        .bind(arrivals.iter().map(|arrival| arrival.raw.key.as_deref()).collect::<Vec<_>>())
+        .bind(
+            arrivals
+                .iter()
+                .map(|arrival| arrival.raw.key.as_deref())
+                .collect::<Vec<_>>(),
+        )
         .bind(retrying)
         .fetch_one(&mut **tx)
         .await

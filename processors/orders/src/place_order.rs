@@ -1,0 +1,131 @@
+//! Places orders: the order and its `payment-request` in one transaction, many orders per commit.
+
+use std::collections::{HashMap, HashSet};
+
+use rust_decimal::Decimal;
+use schemas::Amount;
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+use streams::request_keys::{self, Keyed, RequestKey};
+use streams::{CommitBatch, StagedEvent, StoreError, append_to_outbox};
+use uuid::Uuid;
+
+use crate::order::{Order, OrderRow};
+
+/// A request to place an order.
+#[derive(Clone, Debug)]
+pub struct PlaceOrder {
+    /// The id that the order gets, a UUIDv7; a second commit of the same request is known by it.
+    pub order_id: Uuid,
+    /// Who pays.
+    pub user_id: String,
+    /// How much.
+    pub amount: Amount,
+    /// The buyer's own words, 500 characters at most.
+    pub description: Option<String>,
+    /// The `payment-request` that asks for the payment.
+    pub event: StagedEvent,
+    /// The caller's idempotency key, if there is one.
+    pub key: Option<RequestKey>,
+}
+
+/// An order that was placed; remembered under its key as it was then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed(pub Order);
+
+/// Places orders in batches.
+#[derive(Clone, Debug)]
+pub struct PlaceOrders {
+    pool: PgPool,
+}
+
+impl PlaceOrders {
+    /// On the orders database.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+impl CommitBatch for PlaceOrders {
+    type Request = PlaceOrder;
+    type Answer = Keyed<Placed>;
+
+    async fn commit(&self, batch: &[PlaceOrder]) -> Result<Vec<Keyed<Placed>>, StoreError> {
+        let failed = |error| StoreError::from_sql("could not place orders", error);
+        let mut tx = self.pool.begin().await.map_err(failed)?;
+        let keys: Vec<Option<&RequestKey>> = batch.iter().map(|order| order.key.as_ref()).collect();
+        let answers = request_keys::admit(&mut tx, &keys).await?;
+        let fresh: Vec<&PlaceOrder> = answers.fresh().map(|index| &batch[index]).collect();
+        let placed = place(&mut tx, &fresh).await?;
+        let answers = answers.complete(&mut tx, placed).await?;
+        tx.commit().await.map_err(failed)?;
+        Ok(answers)
+    }
+}
+
+async fn place(tx: &mut PgConnection, batch: &[&PlaceOrder]) -> Result<Vec<Placed>, StoreError> {
+    if batch.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = insert(tx, batch).await?;
+    let new: HashSet<Uuid> = rows.iter().map(|order| order.id).collect();
+    let mut orders: HashMap<Uuid, Order> = rows.into_iter().map(|order| (order.id, order)).collect();
+    let events: Vec<StagedEvent> = batch
+        .iter()
+        .filter(|order| new.contains(&order.order_id))
+        .map(|order| order.event.clone())
+        .collect();
+    append_to_outbox(tx, &events).await?;
+    if new.len() < batch.len() {
+        // Their COMMIT took effect, and only its answer was lost: the event is staged already, too.
+        let known: Vec<Uuid> = batch
+            .iter()
+            .map(|order| order.order_id)
+            .filter(|id| !new.contains(id))
+            .collect();
+        orders.extend(find(tx, known).await?.into_iter().map(|order| (order.id, order)));
+    }
+    let placed = |order: &&PlaceOrder| Placed(orders[&order.order_id].clone());
+    Ok(batch.iter().map(placed).collect())
+}
+
+async fn insert(tx: &mut PgConnection, batch: &[&PlaceOrder]) -> Result<Vec<Order>, StoreError> {
+    let rows: Vec<OrderRow> = sqlx::query_as(
+        "insert into orders (id, user_id, amount, description)
+         select o.id, o.user_id, o.amount, o.description
+           from unnest($1::uuid[], $2::text[], $3::numeric[], $4::text[]) as o(id, user_id, amount, description)
+         on conflict do nothing
+         returning id, user_id, amount, description, status, status_reason, created_at, updated_at",
+    )
+    .bind(batch.iter().map(|order| order.order_id).collect::<Vec<_>>())
+    .bind(batch.iter().map(|order| order.user_id.as_str()).collect::<Vec<_>>())
+    .bind(
+        batch
+            .iter()
+            .map(|order| Decimal::from(order.amount))
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        batch
+            .iter()
+            .map(|order| order.description.as_deref())
+            .collect::<Vec<_>>(),
+    )
+    .fetch_all(tx)
+    .await
+    .map_err(|error| StoreError::from_sql("could not insert the orders", error))?;
+    rows.into_iter().map(OrderRow::into_order).collect()
+}
+
+async fn find(tx: &mut PgConnection, ids: Vec<Uuid>) -> Result<Vec<Order>, StoreError> {
+    let rows: Vec<OrderRow> = sqlx::query_as(
+        "select id, user_id, amount, description, status, status_reason, created_at, updated_at
+           from orders where id = any($1)",
+    )
+    .bind(ids)
+    .fetch_all(tx)
+    .await
+    .map_err(|error| StoreError::from_sql("could not read the orders", error))?;
+    rows.into_iter().map(OrderRow::into_order).collect()
+}

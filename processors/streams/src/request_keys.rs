@@ -1,0 +1,221 @@
+//! Idempotency keys of requests: the first answer is written in the transaction of its effect, and given again.
+//!
+//! keys → [`admit`] (locks each key for this transaction) → effects of the fresh ones → [`Admission::complete`].
+//! A crash between COMMIT and answer loses nothing: the repeated request finds the answer.
+
+use std::collections::HashMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sqlx::{PgConnection, Row as _};
+
+use crate::state_store::StoreError;
+
+/// A key as its caller chose it, and what it was chosen for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestKey {
+    /// Whose key it is.
+    pub scope: String,
+    /// For which kind of request.
+    pub route: &'static str,
+    /// The caller's key.
+    pub key: String,
+    /// A digest of the canonical body: another body under the same key is a mistake.
+    pub fingerprint: Vec<u8>,
+}
+
+/// An answer, and whether it is the first one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Keyed<A> {
+    /// This request had the effect.
+    First(A),
+    /// An earlier request with the same key and body had it.
+    Replayed(A),
+    /// An earlier request with the same key had another body.
+    KeyReused,
+}
+
+enum Slot {
+    /// Position among the fresh requests.
+    Fresh(usize),
+    /// A later copy, in the same batch, of a fresh request.
+    CopyOf(usize),
+    /// The stored answer.
+    Stored(String),
+    Reused,
+}
+
+/// Which requests of a batch are to have an effect.
+pub struct Admission<'a> {
+    slots: Vec<Slot>,
+    fresh: Vec<usize>,
+    keys: Vec<Option<&'a RequestKey>>,
+}
+
+type Identity<'a> = (&'a str, &'a str, &'a str);
+
+fn identity(key: &RequestKey) -> Identity<'_> {
+    (&key.scope, key.route, &key.key)
+}
+
+/// Enters the batch's keys. A key that another transaction is just working on is waited for.
+///
+/// # Errors
+/// [`StoreError`], by what happens next.
+pub async fn admit<'a>(tx: &mut PgConnection, keys: &[Option<&'a RequestKey>]) -> Result<Admission<'a>, StoreError> {
+    let mut first: HashMap<Identity<'a>, &'a RequestKey> = HashMap::new();
+    for key in keys.iter().flatten() {
+        first.entry(identity(key)).or_insert(key);
+    }
+    let stored = if first.is_empty() {
+        HashMap::new()
+    } else {
+        enter(tx, first.into_values().collect()).await?
+    };
+    Ok(sort(keys, &stored))
+}
+
+/// Decides each request of the batch, in order.
+fn sort<'a>(keys: &[Option<&'a RequestKey>], stored: &HashMap<[String; 3], (Vec<u8>, String)>) -> Admission<'a> {
+    let mut fresh = Vec::new();
+    let mut leaders: HashMap<Identity<'a>, (usize, &'a [u8])> = HashMap::new();
+    let slot = |(index, key): (usize, &Option<&'a RequestKey>)| {
+        let mut admit = || {
+            fresh.push(index);
+            fresh.len() - 1
+        };
+        let Some(key) = key else { return Slot::Fresh(admit()) };
+        let (scope, route, name) = identity(key);
+        if let Some((fingerprint, answer)) = stored.get(&[scope.to_owned(), route.to_owned(), name.to_owned()]) {
+            return if *fingerprint == key.fingerprint {
+                Slot::Stored(answer.clone())
+            } else {
+                Slot::Reused
+            };
+        }
+        match leaders.get(&identity(key)) {
+            Some((leader, fingerprint)) if *fingerprint == key.fingerprint => Slot::CopyOf(*leader),
+            Some(_) => Slot::Reused,
+            None => {
+                let position = admit();
+                leaders.insert(identity(key), (position, &key.fingerprint));
+                Slot::Fresh(position)
+            }
+        }
+    };
+    let slots = keys.iter().enumerate().map(slot).collect();
+    Admission {
+        slots,
+        fresh,
+        keys: keys.to_vec(),
+    }
+}
+
+/// Returns the keys that had been there before, with fingerprint and answer.
+async fn enter(
+    tx: &mut PgConnection,
+    mut keys: Vec<&RequestKey>,
+) -> Result<HashMap<[String; 3], (Vec<u8>, String)>, StoreError> {
+    // Sorted, so that two batches with the same keys never wait for each other in a ring.
+    keys.sort_by(|a, b| identity(a).cmp(&identity(b)));
+    let scopes: Vec<&str> = keys.iter().map(|key| key.scope.as_str()).collect();
+    let routes: Vec<&str> = keys.iter().map(|key| key.route).collect();
+    let names: Vec<&str> = keys.iter().map(|key| key.key.as_str()).collect();
+    let failed = |error| StoreError::from_sql("could not enter the idempotency keys", error);
+    let entered = sqlx::query(
+        "insert into streams.request_key (scope, route, key, fingerprint)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) on conflict do nothing",
+    )
+    .bind(&scopes)
+    .bind(&routes)
+    .bind(&names)
+    .bind(keys.iter().map(|key| key.fingerprint.as_slice()).collect::<Vec<_>>())
+    .execute(&mut *tx)
+    .await
+    .map_err(failed)?;
+    if entered.rows_affected() == keys.len() as u64 {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query(
+        "select k.scope, k.route, k.key, k.fingerprint, k.answer from streams.request_key k
+           join unnest($1::text[], $2::text[], $3::text[]) as asked(scope, route, key)
+             on asked.scope = k.scope and asked.route = k.route and asked.key = k.key
+          where k.answer is not null",
+    )
+    .bind(scopes)
+    .bind(routes)
+    .bind(names)
+    .fetch_all(tx)
+    .await
+    .map_err(failed)?;
+    Ok(rows
+        .into_iter()
+        .map(|row| ([row.get(0), row.get(1), row.get(2)], (row.get(3), row.get(4))))
+        .collect())
+}
+
+impl Admission<'_> {
+    /// The indexes of the requests that are to have their effect now, in order.
+    pub fn fresh(&self) -> impl Iterator<Item = usize> + '_ {
+        self.fresh.iter().copied()
+    }
+
+    /// Writes the answers of the fresh requests under their keys, and answers the whole batch.
+    ///
+    /// # Errors
+    /// [`StoreError`], by what happens next.
+    ///
+    /// # Panics
+    /// If there is not one answer for each fresh request.
+    pub async fn complete<A>(self, tx: &mut PgConnection, answers: Vec<A>) -> Result<Vec<Keyed<A>>, StoreError>
+    where
+        A: Clone + Serialize + DeserializeOwned,
+    {
+        assert_eq!(answers.len(), self.fresh.len(), "one answer for each fresh request");
+        let unreadable = |error: serde_json::Error| StoreError::Transient {
+            doing: "could not convert a stored answer".to_owned(),
+            source: Box::new(error),
+        };
+        let mut keyed = Vec::new();
+        for (index, answer) in self.fresh.iter().zip(&answers) {
+            if let Some(key) = self.keys[*index] {
+                keyed.push((key, serde_json::to_string(answer).map_err(unreadable)?));
+            }
+        }
+        store(tx, &keyed).await?;
+        let keyed = |slot| match slot {
+            Slot::Fresh(position) => Ok(Keyed::First(answers[position].clone())),
+            Slot::CopyOf(position) => Ok(Keyed::Replayed(answers[position].clone())),
+            Slot::Stored(text) => serde_json::from_str(&text).map(Keyed::Replayed).map_err(unreadable),
+            Slot::Reused => Ok(Keyed::KeyReused),
+        };
+        self.slots.into_iter().map(keyed).collect()
+    }
+}
+
+impl std::fmt::Debug for Admission<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admission")
+            .field("fresh", &self.fresh)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn store(tx: &mut PgConnection, answers: &[(&RequestKey, String)]) -> Result<(), StoreError> {
+    if answers.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "update streams.request_key k set answer = a.answer
+           from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as a(scope, route, key, answer)
+          where k.scope = a.scope and k.route = a.route and k.key = a.key",
+    )
+    .bind(answers.iter().map(|(key, _)| key.scope.as_str()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(key, _)| key.route).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(key, _)| key.key.as_str()).collect::<Vec<_>>())
+    .bind(answers.iter().map(|(_, answer)| answer.as_str()).collect::<Vec<_>>())
+    .execute(tx)
+    .await
+    .map_err(|error| StoreError::from_sql("could not remember the answers", error))?;
+    Ok(())
+}

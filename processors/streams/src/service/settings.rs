@@ -1,0 +1,117 @@
+//! A processor's settings.
+
+use anyhow::Context as _;
+use http_kit::settings::Secret;
+use serde::Deserialize;
+
+use crate::kafka::topics::TopicLayout;
+
+/// A processor's own settings; see `http_kit::settings` for how they are set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessorSettings {
+    /// The service's database, as the service's role; for `migrate`, as the owner.
+    #[serde(default = "no_database")]
+    pub database_url: Secret,
+    /// Connections, at most.
+    #[serde(default = "default_connections_max")]
+    pub database_connections_max: u32,
+    /// For `migrate`: the password that the service's role gets.
+    #[serde(default)]
+    pub app_password: Option<Secret>,
+    /// Kafka's bootstrap servers, `host:port,…`.
+    #[serde(default)]
+    kafka_brokers: Option<String>,
+    /// After how much silence the group takes a member for dead.
+    #[serde(default = "default_session_timeout_ms")]
+    pub kafka_session_timeout_ms: u32,
+    /// The schema registry, with the path of Confluent's API.
+    #[serde(default)]
+    registry_url: Option<String>,
+    /// Records per transaction, at most.
+    #[serde(default = "default_batch_max_records")]
+    pub batch_max_records: usize,
+    /// How long a relay may be silent before another takes the outbox over.
+    #[serde(default = "default_relay_lease_ms")]
+    pub relay_lease_ms: u32,
+    /// The longest pause between two looks at an idle outbox.
+    #[serde(default = "default_relay_poll_max_ms")]
+    pub relay_poll_max_ms: u32,
+    /// How long published events are kept.
+    #[serde(default = "default_outbox_retention_hours")]
+    pub outbox_retention_hours: u32,
+    /// How long received event ids are kept; longer than the topics keep their records.
+    #[serde(default = "default_inbox_retention_days")]
+    pub inbox_retention_days: u32,
+    /// Records in hand for so long without a commit turn the process red.
+    #[serde(default = "default_stall_ms")]
+    pub stall_ms: u64,
+    /// For `create-topics`.
+    #[serde(default = "default_topic_partitions")]
+    pub topic_partitions: i32,
+    /// For `create-topics`.
+    #[serde(default = "default_topic_replicas")]
+    pub topic_replicas: i32,
+    /// For `create-topics`.
+    #[serde(default = "default_topic_retention_hours")]
+    pub topic_retention_hours: u32,
+}
+
+impl ProcessorSettings {
+    /// # Errors
+    /// It is not set.
+    pub fn kafka_brokers(&self) -> anyhow::Result<&str> {
+        self.kafka_brokers
+            .as_deref()
+            .context("set kafka_brokers, for example KASSA_KAFKA_BROKERS=127.0.0.1:9092")
+    }
+
+    /// # Errors
+    /// It is not set.
+    pub fn registry_url(&self) -> anyhow::Result<&str> {
+        let how = "set registry_url, for example KASSA_REGISTRY_URL=http://127.0.0.1:8085/apis/ccompat/v7";
+        self.registry_url.as_deref().context(how)
+    }
+
+    pub(crate) fn topic_layout(&self) -> TopicLayout {
+        TopicLayout::new(self.topic_partitions, self.topic_replicas, self.topic_retention_hours)
+    }
+}
+
+/// Commands that need no database leave it out; the others fail to connect and say so.
+fn no_database() -> Secret {
+    "postgres://set-KASSA_DATABASE_URL.invalid/".to_owned().into()
+}
+fn default_connections_max() -> u32 {
+    6
+}
+fn default_session_timeout_ms() -> u32 {
+    10_000
+}
+fn default_batch_max_records() -> usize {
+    500
+}
+fn default_relay_lease_ms() -> u32 {
+    3_000
+}
+fn default_relay_poll_max_ms() -> u32 {
+    20
+}
+fn default_outbox_retention_hours() -> u32 {
+    7 * 24
+}
+fn default_inbox_retention_days() -> u32 {
+    14
+}
+fn default_stall_ms() -> u64 {
+    30_000
+}
+fn default_topic_partitions() -> i32 {
+    4
+}
+fn default_topic_replicas() -> i32 {
+    1
+}
+fn default_topic_retention_hours() -> u32 {
+    7 * 24
+}
