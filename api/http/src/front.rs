@@ -1,6 +1,6 @@
 //! The outermost layer of every process: what is true of each request, whatever it asks for.
 //!
-//! request id → route table (404, 405, OPTIONS, HEAD) → gateway only → body rules → endpoint → problem+json.
+//! request id → route table (404, 405, OPTIONS, HEAD) → gateway only → identity → body rules → endpoint → problem+json.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use metrics::{counter, histogram};
 use poem::{Endpoint, Request, Response};
 use tracing::{debug, error};
 
-use crate::identity::GatewayOnly;
+use crate::identity::{GatewayOnly, user_id};
 use crate::json_body;
 use crate::problem::{Code, PROBLEM_JSON, Problem};
 use crate::request_id::{X_REQUEST_ID, request_id};
@@ -29,6 +29,8 @@ pub struct Front<E> {
     pub gateway_only: Option<GatewayOnly>,
     /// Whether bodies are read and checked here; the gateway streams them through.
     pub check_bodies: bool,
+    /// Turns a library's errors into problems that say more than their status.
+    pub translate: fn(&poem::Error) -> Option<Problem>,
 }
 
 /// The id of a request, among its extensions.
@@ -49,7 +51,7 @@ impl<E: Endpoint> Endpoint for Front<E> {
         let answer = AssertUnwindSafe(self.serve(request)).catch_unwind().await;
         let mut response = match answer {
             Ok(Ok(response)) => as_problem(response, &path, &id),
-            Ok(Err(failure)) => respond_to_error(&failure, &path, &id),
+            Ok(Err(failure)) => self.respond_to_error(&failure, &path, &id),
             Err(_) => Problem::new(Code::InternalError, INTERNAL).respond(&path, &id),
         };
         if method == Method::HEAD {
@@ -85,25 +87,31 @@ impl<E: Endpoint> Front<E> {
         if *request.method() == Method::HEAD {
             request.set_method(Method::GET);
         }
-        if let (Access::User, Some(gateway_only)) = (rule.access, &self.gateway_only) {
-            gateway_only.check(&request)?;
+        if rule.access == Access::User {
+            if let Some(gateway_only) = &self.gateway_only {
+                gateway_only.check(&request)?;
+            }
+            user_id(request.headers())?;
         }
         if self.check_bodies && *request.method() == Method::POST {
             json_body::check(&mut request).await?;
         }
         self.routes.call(request).await.map(poem::IntoResponse::into_response)
     }
-}
 
-/// Our problems say all themselves; anything else is translated by its status, and 5xx tell nothing.
-fn respond_to_error(failure: &poem::Error, path: &str, id: &str) -> Response {
-    if let Some(problem) = failure.downcast_ref::<Problem>() {
-        if problem.code() == Code::InternalError {
-            error!(request.id = %id, "{failure}");
+    /// Our problems say all themselves; anything else is translated by its status, and 5xx tell nothing.
+    fn respond_to_error(&self, failure: &poem::Error, path: &str, id: &str) -> Response {
+        if let Some(problem) = failure.downcast_ref::<Problem>() {
+            if problem.code() == Code::InternalError {
+                error!(request.id = %id, "{failure}");
+            }
+            return problem.respond(path, id);
         }
-        return problem.respond(path, id);
+        let problem = (self.translate)(failure);
+        problem
+            .unwrap_or_else(|| by_status(failure.status(), &failure.to_string(), id))
+            .respond(path, id)
     }
-    by_status(failure.status(), &failure.to_string(), id).respond(path, id)
 }
 
 /// An answer that is an error but not problem+json comes from a library.

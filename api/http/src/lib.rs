@@ -6,8 +6,12 @@
 pub mod admin;
 pub mod front;
 pub mod health;
+pub mod idempotency_key;
 pub mod identity;
 pub mod json_body;
+#[cfg(feature = "openapi")]
+pub mod openapi;
+pub mod page;
 pub mod problem;
 pub mod request_id;
 pub mod route_table;

@@ -31,6 +31,7 @@ pub mod dead_letters;
 mod error_chain;
 mod kafka;
 mod outbox;
+mod problems;
 mod processor;
 mod record;
 mod relay;

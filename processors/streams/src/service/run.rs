@@ -55,6 +55,7 @@ pub(super) async fn run(
         rules,
         gateway_only: None,
         check_bodies: false,
+        translate: |_| None,
     };
     let work = tokio::spawn(working.work());
     server::serve(&common, front, &health, stopping.clone()).await?;

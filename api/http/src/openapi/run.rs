@@ -1,0 +1,80 @@
+//! The whole `main` of a front, once its routes and its document are there.
+
+use std::sync::Arc;
+
+use poem::{Endpoint, IntoResponse as _, Route, get};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::translate;
+use crate::admin::{self, plain};
+use crate::front::Front;
+use crate::health::Health;
+use crate::identity::GatewayOnly;
+use crate::route_table::{ADMIN, RouteRule};
+use crate::server;
+use crate::settings::CommonSettings;
+
+/// A front that is ready to serve.
+pub struct FrontService<E> {
+    /// Its operations, poem-openapi's endpoint.
+    pub operations: E,
+    /// Its paths.
+    pub rules: &'static [RouteRule],
+    /// The finished document, served as `/openapi.json`.
+    pub document: Value,
+    /// The page for people, served as `/docs`.
+    pub swagger_html: String,
+    /// Its health.
+    pub health: Health,
+    /// Renders the metrics.
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+}
+
+/// The document and the page for people.
+const DOCS: [RouteRule; 2] = [
+    RouteRule::public("/openapi.json", "GET"),
+    RouteRule::public("/docs", "GET"),
+];
+
+impl<E: Endpoint + 'static> FrontService<E> {
+    /// Serves until `stopping`.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn serve(self, common: &CommonSettings, stopping: CancellationToken) -> anyhow::Result<()> {
+        let document: Arc<str> = self.document.to_string().into();
+        let html: Arc<str> = self.swagger_html.into();
+        let json = move || {
+            document
+                .to_string()
+                .with_content_type("application/json")
+                .into_response()
+        };
+        let page = move || {
+            html.to_string()
+                .with_content_type("text/html; charset=utf-8")
+                .into_response()
+        };
+        let routes: Route = admin::routes(&self.health, self.metrics)
+            .at("/openapi.json", get(plain(json)))
+            .at("/docs", get(plain(page)))
+            .nest_no_strip("/", self.operations);
+        let front = Front {
+            routes,
+            rules: [self.rules, &DOCS, &ADMIN].concat(),
+            gateway_only: Some(GatewayOnly::new(common)),
+            check_bodies: true,
+            translate,
+        };
+        server::serve(common, front, &self.health, stopping).await
+    }
+}
+
+impl<E> std::fmt::Debug for FrontService<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FrontService")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}

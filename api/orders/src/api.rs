@@ -1,0 +1,198 @@
+//! The operations on orders.
+
+use chrono::Utc;
+use http_kit::idempotency_key::{idempotency_key, key_reused};
+use http_kit::openapi::User;
+use http_kit::page;
+use http_kit::problem::{Code, Problem};
+use orders::queries::{find_order, list_orders};
+use orders::{PlaceOrder, PlaceOrders};
+use poem::http::HeaderMap;
+use poem_openapi::param::{Header, Path, Query};
+use poem_openapi::payload::Json;
+use poem_openapi::{ApiResponse, OpenApi, Tags};
+use schemas::{Amount, PaymentRequest};
+use sqlx::PgPool;
+use streams::request_keys::{Keyed, RequestKey};
+use streams::{Batcher, StagedEvent};
+use tracing::error;
+use uuid::Uuid;
+
+use crate::codec::LateCodec;
+use crate::json::{Order, OrderRequest, OrderStatus};
+
+/// Orders, from accepted to paid or declined.
+#[derive(Tags)]
+enum Tag {
+    Orders,
+}
+
+/// Serves orders.
+#[derive(Clone, Debug)]
+pub struct OrdersApi {
+    pub(crate) pool: PgPool,
+    pub(crate) place: Batcher<PlaceOrders>,
+    pub(crate) codec: LateCodec,
+}
+
+#[derive(ApiResponse)]
+enum PlaceAnswer {
+    /// The order was accepted; its payment is under way.
+    #[oai(status = 201)]
+    Placed(
+        Json<Order>,
+        /// Where the order is to be seen.
+        #[oai(header = "Location")]
+        String,
+        /// `true`: this is the first answer again.
+        #[oai(header = "Idempotent-Replayed")]
+        Option<String>,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum ListAnswer {
+    /// A page, newest first.
+    #[oai(status = 200)]
+    Page(
+        Json<Vec<Order>>,
+        /// The next page, if there is one.
+        #[oai(header = "Link")]
+        Option<String>,
+    ),
+}
+
+#[OpenApi(tag = "Tag::Orders")]
+impl OrdersApi {
+    /// Place an order
+    ///
+    /// Answered once the order is safely stored; whether it is paid is seen in its status.
+    #[oai(path = "/orders", method = "post", operation_id = "placeOrder")]
+    async fn place_order(
+        &self,
+        user: User,
+        /// The same key and body again get the first answer again, and place nothing.
+        #[oai(name = "Idempotency-Key")]
+        _key: Header<Option<String>>,
+        headers: &HeaderMap,
+        body: Json<OrderRequest>,
+    ) -> poem::Result<PlaceAnswer> {
+        let OrderRequest { amount, description } = body.0;
+        check_description(description.as_deref())?;
+        let user_id = user.0.0;
+        let key = idempotency_key(headers)?.map(|key| RequestKey {
+            scope: user_id.clone(),
+            route: "POST /orders",
+            key,
+            fingerprint: fingerprint(amount, description.as_deref()),
+        });
+        let order_id = Uuid::now_v7();
+        let event = self.stage_request(order_id, &user_id, amount, headers)?;
+        let request = PlaceOrder {
+            order_id,
+            user_id,
+            amount,
+            description,
+            event,
+            key,
+        };
+        let (placed, replayed) = match self.place.submit(request).await.map_err(Problem::from)? {
+            Keyed::First(placed) => (placed, None),
+            Keyed::Replayed(placed) => (placed, Some("true".to_owned())),
+            Keyed::KeyReused => return Err(key_reused().into()),
+        };
+        let location = format!("/orders/{}", placed.0.id);
+        Ok(PlaceAnswer::Placed(Json(placed.0.into()), location, replayed))
+    }
+
+    /// Your orders, newest first
+    #[oai(path = "/orders", method = "get", operation_id = "listOrders")]
+    async fn list_orders(
+        &self,
+        user: User,
+        /// Only orders that stand here.
+        status: Query<Option<OrderStatus>>,
+        /// Rows per page, 1 to 100; 50 if it is left out.
+        limit: Query<Option<u32>>,
+        /// From the `Link` of the page before.
+        cursor: Query<Option<String>>,
+    ) -> poem::Result<ListAnswer> {
+        let limit = page::limit(limit.0)?;
+        let before = page::cursor(cursor.0.as_deref())?;
+        let wanted = status.0.map(orders::OrderStatus::from);
+        let mut rows = list_orders(&self.pool, &user.0.0, wanted, before, limit + 1)
+            .await
+            .map_err(Problem::from)?;
+        let next = page::cut(&mut rows, limit, |order| order.id);
+        let query = wanted
+            .map(|status| format!("&status={}", status.as_str()))
+            .unwrap_or_default();
+        let link = next.map(|cursor| page::link_next("/orders", limit, &cursor.to_string(), &query));
+        Ok(ListAnswer::Page(
+            Json(rows.into_iter().map(Order::from).collect()),
+            link,
+        ))
+    }
+
+    /// One order
+    #[oai(path = "/orders/:id", method = "get", operation_id = "getOrder")]
+    async fn get_order(
+        &self,
+        user: User,
+        /// The order's id.
+        id: Path<String>,
+    ) -> poem::Result<Json<Order>> {
+        let missing = || Problem::new(Code::OrderNotFound, "you have no order with this id");
+        let id = Uuid::try_parse(&id.0).map_err(|_| missing())?;
+        let order = find_order(&self.pool, &user.0.0, id).await.map_err(Problem::from)?;
+        Ok(Json(order.ok_or_else(missing)?.into()))
+    }
+}
+
+impl OrdersApi {
+    /// The event that asks for the payment, ready for the outbox.
+    fn stage_request(
+        &self,
+        order_id: Uuid,
+        user_id: &str,
+        amount: Amount,
+        headers: &HeaderMap,
+    ) -> Result<StagedEvent, Problem> {
+        let starting = || {
+            Problem::new(
+                Code::Overloaded,
+                "the service is starting: the schema registry has not answered",
+            )
+        };
+        let codec = self.codec.get().ok_or_else(starting)?;
+        let event = PaymentRequest {
+            event_id: Uuid::now_v7(),
+            order_id,
+            user_id: user_id.to_owned(),
+            amount,
+            requested_at: Utc::now(),
+        };
+        let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        StagedEvent::new(PaymentRequest::TOPIC, &event, codec, traceparent).map_err(|error| {
+            error!("{error}");
+            Problem::new(Code::InternalError, "the payment request could not be written")
+        })
+    }
+}
+
+/// NUL is the one character that Postgres cannot store.
+fn check_description(description: Option<&str>) -> Result<(), Problem> {
+    if description.is_some_and(|text| text.contains('\0')) {
+        let detail = "must not contain the character NUL";
+        return Err(Problem::new(Code::InvalidRequest, format!("description {detail}")).at("/description", detail));
+    }
+    Ok(())
+}
+
+/// Of the canonical body: white space, field order and "50" for "50.00" make no other request.
+fn fingerprint(amount: Amount, description: Option<&str>) -> Vec<u8> {
+    let body = serde_json::json!([amount, description]).to_string();
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, body.as_bytes())
+        .into_bytes()
+        .to_vec()
+}

@@ -1,0 +1,56 @@
+//! Which paths there are, and the finished document.
+
+use http_kit::openapi::{Operation, finish_document};
+use http_kit::problem::Code;
+use http_kit::route_table::RouteRule;
+use poem_openapi::OpenApiService;
+use serde_json::Value;
+
+use crate::api::PaymentsApi;
+
+/// The paths of accounts.
+pub const RULES: [RouteRule; 4] = [
+    RouteRule::user("/accounts", "POST"),
+    RouteRule::user("/accounts/topup", "POST"),
+    RouteRule::user("/accounts/balance", "GET"),
+    RouteRule::user("/accounts/transactions", "GET"),
+];
+
+const OPERATIONS: [Operation; 4] = [
+    Operation {
+        id: "openAccount",
+        problems: &[Code::PayloadTooLarge, Code::UnsupportedMediaType],
+    },
+    Operation {
+        id: "topUpAccount",
+        problems: &[
+            Code::InvalidAmount,
+            Code::AccountNotFound,
+            Code::PayloadTooLarge,
+            Code::UnsupportedMediaType,
+            Code::BalanceLimitExceeded,
+            Code::IdempotencyKeyReused,
+            Code::IdempotencyInProgress,
+        ],
+    },
+    Operation {
+        id: "getBalance",
+        problems: &[Code::AccountNotFound],
+    },
+    Operation {
+        id: "listTransactions",
+        problems: &[Code::AccountNotFound],
+    },
+];
+
+/// The OpenAPI document.
+#[must_use]
+pub fn document<T: poem_openapi::OpenApi>(service: &OpenApiService<T, ()>) -> Value {
+    finish_document(&service.spec(), &OPERATIONS)
+}
+
+/// poem-openapi's service for the API.
+#[must_use]
+pub(crate) fn service(api: PaymentsApi) -> OpenApiService<PaymentsApi, ()> {
+    OpenApiService::new(api, "Kassa: accounts", env!("CARGO_PKG_VERSION"))
+}
