@@ -1,1 +1,7 @@
+//! The tool behind `cargo kassa`, and the platform as a value that tests can start, hurt and stop.
+//!
+//! [`stack::Stack`] is one whole platform on real parts: Postgres, Kafka, the schema registry and the five services.
 
+pub mod commands;
+pub mod machine;
+pub mod stack;

@@ -1,1 +1,88 @@
-fn main() {}
+//! `cargo kassa …`
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use kassa::commands::bench::{BenchArgs, bench};
+use kassa::commands::delegate::delegate;
+use kassa::commands::doctor::doctor;
+use kassa::commands::down::down;
+use kassa::commands::test::{TestArgs, test};
+use kassa::commands::up::{UpArgs, up};
+use kassa::stack::Name;
+
+/// Runs, tests and looks after Kassa.
+#[derive(Parser)]
+#[command(name = "cargo kassa", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Starts the whole platform and stays in the foreground; Ctrl-C stops it.
+    Up(UpArgs),
+    /// Stops what is running or was left behind.
+    Down {
+        /// Also delete the data.
+        #[arg(long)]
+        wipe: bool,
+    },
+    /// Runs every check and test.
+    Test(TestArgs),
+    /// Measures orders per second beside the limit of this machine.
+    Bench(BenchArgs),
+    /// Shows what this machine has and lacks.
+    Doctor,
+    /// Checks, registers or lists the schemas.
+    Schemas {
+        /// `check`, `register`, `list`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Lists, shows, replays and discards records that could not be applied.
+    DeadLetters {
+        /// Whose.
+        #[arg(long, value_enum)]
+        service: Service,
+        /// `list`, `show ID`, `replay ID…`, `discard ID… --reason …`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Service {
+    Orders,
+    Payments,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Up(args) => up(&args).map(|()| ExitCode::SUCCESS),
+        Command::Down { wipe } => down(wipe).map(|()| ExitCode::SUCCESS),
+        Command::Test(args) => test(&args),
+        Command::Bench(args) => bench(&args),
+        Command::Doctor => {
+            doctor();
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Schemas { args } => delegate(None, "schemas", &args),
+        Command::DeadLetters { service, args } => {
+            let name = match service {
+                Service::Orders => Name::OrdersProcessor,
+                Service::Payments => Name::PaymentsProcessor,
+            };
+            delegate(
+                Some(name),
+                name.as_str(),
+                &[vec!["dead-letters".to_owned()], args].concat(),
+            )
+        }
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,50 @@
+//! Builds the services; cargo shows its own progress.
+
+use std::process::Command;
+
+use anyhow::ensure;
+
+use crate::stack::{Profile, root};
+
+/// Builds every program of the workspace.
+///
+/// # Errors
+/// It does not compile.
+pub fn build(profile: Profile) -> anyhow::Result<()> {
+    let mut args = vec!["build", "--workspace", "--bins"];
+    if profile == Profile::Release {
+        args.push("--release");
+    }
+    cargo(&args, &[])
+}
+
+/// Runs cargo in the repository with its output on ours.
+///
+/// # Errors
+/// It fails.
+pub fn cargo(args: &[&str], env: &[(&str, &str)]) -> anyhow::Result<()> {
+    let status = command(args, env).status()?;
+    ensure!(status.success(), "cargo {} failed", args.join(" "));
+    Ok(())
+}
+
+/// Cargo, with none of our own variables.
+#[must_use]
+pub fn command(args: &[&str], env: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(args).current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        // What `cargo run` has set for this tool is not meant for the next cargo.
+        let is_ours = name
+            .to_str()
+            .is_some_and(|name| name.starts_with("KASSA_") && name != "KASSA_CACHE_DIR");
+        let is_cargos = name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR");
+        if is_ours || is_cargos {
+            command.env_remove(name);
+        }
+    }
+    command.envs(env.iter().copied());
+    command
+}

@@ -1,0 +1,25 @@
+//! Shows what the machine has, and what would be installed or fetched.
+
+use crate::machine::packages::NEEDS;
+use crate::stack::Settings;
+
+/// Prints a line per thing that the platform needs.
+pub fn doctor() {
+    for need in NEEDS {
+        let state = if (need.is_there)() {
+            "ok".to_owned()
+        } else {
+            format!("missing: apt-get install {}", need.package)
+        };
+        println!("{:<60} {state}", need.what);
+    }
+    let cache = Settings::local().cache();
+    for part in ["kafka-4.1.1", "registry-3.3.3", "python"] {
+        let state = if cache.join(part).exists() {
+            "ok"
+        } else {
+            "will be fetched at the first start"
+        };
+        println!("{part:<60} {state}");
+    }
+}

@@ -1,0 +1,9 @@
+//! What `cargo kassa …` does, a file each.
+
+pub mod bench;
+pub mod build;
+pub mod delegate;
+pub mod doctor;
+pub mod down;
+pub mod test;
+pub mod up;

@@ -1,0 +1,293 @@
+//! One whole platform on real parts, as a value: start it, hurt it, stop it.
+//!
+//! parts (Postgres, Kafka, registry) → preparation (databases, tables, topics, schemas) → services. Whatever it
+//! started is stopped when it is dropped, and written down for the next stack if even that fails.
+
+mod kafka;
+mod postgres;
+mod prepare;
+mod registry;
+mod services;
+mod settings;
+mod supervisor;
+mod unit;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+
+pub use postgres::{Database, Role};
+pub use settings::{Ports, Profile, Settings, root};
+pub use unit::{Name, Ready};
+
+use crate::machine::{java, leftovers, packages};
+use supervisor::Supervisor;
+use unit::Unit;
+
+/// Told about each change of state: who, and what.
+pub type Say = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// One platform.
+pub struct Stack {
+    settings: Settings,
+    say: Say,
+    units: Arc<Mutex<Vec<Unit>>>,
+    supervisor: Option<Supervisor>,
+}
+
+impl Stack {
+    /// A platform that has not been started. Clears what an earlier one with the same folder left running.
+    ///
+    /// # Errors
+    /// Something is missing that cannot be installed; a port is taken.
+    pub fn new(settings: Settings, say: Say) -> anyhow::Result<Self> {
+        packages::install_missing(&|text| say(text))?;
+        for name in leftovers::clear(&settings.pids()) {
+            say(&format!("stopped {name}, which an earlier run had left behind"));
+        }
+        settings.ports.check()?;
+        fs::create_dir_all(settings.logs())?;
+        Ok(Self {
+            settings,
+            say,
+            units: Arc::default(),
+            supervisor: None,
+        })
+    }
+
+    /// Starts everything and waits until all of it is ready.
+    ///
+    /// # Errors
+    /// A part does not start; says where its log is.
+    pub fn start(&mut self) -> anyhow::Result<()> {
+        self.start_parts()?;
+        self.start_services()?;
+        self.wait_until_ready(Duration::from_secs(60))
+    }
+
+    /// Starts Postgres, Kafka and the registry, and prepares all three.
+    ///
+    /// # Errors
+    /// A part does not start.
+    pub fn start_parts(&mut self) -> anyhow::Result<()> {
+        let say = self.say.clone();
+        let java = java::java(&self.settings.cache(), &|text| say(text))?;
+        let kafka = kafka::unit(&self.settings, &java, &|text| say(text))?;
+        self.add_and_start(kafka)?;
+        let postgres = postgres::unit(&self.settings)?;
+        self.add_and_start(postgres)?;
+        self.wait_for(Name::Postgres, Duration::from_secs(60))?;
+        postgres::create_databases(&self.settings)?;
+        let registry = registry::unit(&self.settings, &java, &|text| say(text))?;
+        self.add_and_start(registry)?;
+        prepare::migrate(&self.settings)?;
+        self.wait_for(Name::Kafka, Duration::from_secs(60))?;
+        prepare::create_topics(&self.settings)?;
+        self.wait_for(Name::Registry, Duration::from_secs(90))?;
+        prepare::register_schemas(&self.settings)
+    }
+
+    /// Starts Postgres alone, for tests of stores.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_postgres(&mut self) -> anyhow::Result<()> {
+        self.add_and_start(postgres::unit(&self.settings)?)?;
+        self.wait_for(Name::Postgres, Duration::from_secs(60))
+    }
+
+    /// Starts the five services.
+    ///
+    /// # Errors
+    /// One cannot be started.
+    pub fn start_services(&mut self) -> anyhow::Result<()> {
+        for name in Name::SERVICES {
+            self.add_and_start(services::unit(&self.settings, name, 0, self.settings.ports.of(name)))?;
+        }
+        Ok(())
+    }
+
+    /// Starts one more process of a service, on a port of its own; its number, from 1.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn add_replica(&mut self, name: Name) -> anyhow::Result<usize> {
+        let number = self.units().iter().filter(|unit| unit.name == name).count();
+        let port = crate::machine::ports::free_port()?;
+        self.add_and_start(services::unit(&self.settings, name, number, port))?;
+        Ok(number)
+    }
+
+    /// Restarts what dies from now on, until the stack is dropped.
+    pub fn supervise(&mut self) {
+        self.supervisor
+            .get_or_insert_with(|| Supervisor::start(self.units.clone(), self.say.clone()));
+    }
+
+    /// Waits until every started process says that it is ready.
+    ///
+    /// # Errors
+    /// One does not within `limit`; says which, and what it says.
+    pub fn wait_until_ready(&self, limit: Duration) -> anyhow::Result<()> {
+        let names: Vec<Name> = self.units().iter().map(|unit| unit.name).collect();
+        let until = Instant::now() + limit;
+        for name in names {
+            self.wait_for(name, until.saturating_duration_since(Instant::now()))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until every process called `name` is ready.
+    ///
+    /// # Errors
+    /// One is not within `limit`.
+    pub fn wait_for(&self, name: Name, limit: Duration) -> anyhow::Result<()> {
+        let until = Instant::now() + limit;
+        loop {
+            let asked: Vec<(Ready, PathBuf)> = self
+                .units()
+                .iter()
+                .filter(|unit| unit.name == name)
+                .map(|unit| (unit.ready.clone(), unit.log.clone()))
+                .collect();
+            let Some((ready, log)) = asked.iter().find(|(ready, _)| !ready.is_ready()) else {
+                return Ok(());
+            };
+            if Instant::now() >= until {
+                bail!(
+                    "{name} is not ready after {limit:?}: {}\nits log is {}\n{}",
+                    ready.answer(),
+                    log.display(),
+                    tail(log)
+                );
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Kills a process as a crash would; a supervisor, if there is one, restarts it.
+    pub fn kill9(&self, name: Name, replica: usize) {
+        self.with_unit(name, replica, Unit::kill9);
+    }
+
+    /// Stops a process in an orderly way; no supervisor restarts it.
+    pub fn stop_one(&self, name: Name, replica: usize) {
+        self.with_unit(name, replica, Unit::stop);
+    }
+
+    /// Starts a process that was stopped or killed.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_one(&self, name: Name, replica: usize) -> anyhow::Result<()> {
+        let mut result = Ok(());
+        self.with_unit(name, replica, |unit| result = unit.start());
+        result
+    }
+
+    /// Stops a process in mid-step (SIGSTOP).
+    pub fn pause(&self, name: Name, replica: usize) {
+        self.with_unit(name, replica, Unit::pause);
+    }
+
+    /// Lets a paused process go on.
+    pub fn resume(&self, name: Name, replica: usize) {
+        self.with_unit(name, replica, Unit::resume);
+    }
+
+    /// The port of a process.
+    #[must_use]
+    pub fn port(&self, name: Name, replica: usize) -> u16 {
+        let mut port = 0;
+        self.with_unit(name, replica, |unit| port = unit.port);
+        port
+    }
+
+    /// The settings that it was made with.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// `http://127.0.0.1:<port of the gateway>`.
+    #[must_use]
+    pub fn gateway_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.settings.ports.gateway)
+    }
+
+    /// The environment with which a service's own commands work on a platform.
+    #[must_use]
+    pub fn env_of(settings: &Settings, name: Name) -> Vec<(String, String)> {
+        services::env(settings, name, settings.ports.of(name))
+    }
+
+    /// Stops everything, the services first.
+    pub fn stop(&mut self) {
+        // Nothing may be restarted while it is being stopped.
+        drop(self.supervisor.take());
+        for unit in self.units().iter_mut().rev() {
+            unit.stop();
+        }
+        self.units().clear();
+    }
+
+    fn add_and_start(&mut self, mut unit: Unit) -> anyhow::Result<()> {
+        (self.say)(&format!("{} starts on port {}", unit.title(), unit.port));
+        unit.start()?;
+        self.units().push(unit);
+        Ok(())
+    }
+
+    fn with_unit(&self, name: Name, replica: usize, act: impl FnOnce(&mut Unit)) {
+        let mut units = self.units();
+        let unit = units.iter_mut().filter(|unit| unit.name == name).nth(replica);
+        act(unit.unwrap_or_else(|| panic!("there is no {name} {replica} in this stack")));
+    }
+
+    fn units(&self) -> MutexGuard<'_, Vec<Unit>> {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        self.stop();
+        if self.settings.is_temporary {
+            let _ = fs::remove_dir_all(&self.settings.folder);
+            let _ = fs::remove_dir_all(self.settings.postgres_data());
+        }
+    }
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The end of a log, for an error message.
+fn tail(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().rev().take(12).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+}
+
+/// Deletes a platform's data.
+///
+/// # Errors
+/// It cannot be deleted.
+pub fn wipe(settings: &Settings) -> anyhow::Result<()> {
+    for folder in [settings.postgres_data(), settings.folder.clone()] {
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("could not delete {}", folder.display()))?;
+        }
+    }
+    Ok(())
+}
