@@ -51,10 +51,10 @@ pub fn up(args: &UpArgs) -> anyhow::Result<()> {
         say("Docker answers: Kafka, the registry and Postgres run in containers");
         return up_with_docker();
     }
-    if let Some(me) = Identity::of(std::process::id()) {
-        leftovers::remember(&settings.folder.join("tool"), "up", me)?;
-    }
     let mut stack = Stack::new(settings, say.clone())?;
+    if let Some(me) = Identity::of(std::process::id()) {
+        leftovers::remember(&stack.settings().folder.join("tool"), "up", me)?;
+    }
     stack.start_parts()?;
     stack.start_services()?;
     stack.wait_until_ready(Duration::from_secs(60))?;

@@ -1,6 +1,6 @@
 //! Fetches Kafka and the registry once, into a cache that all stacks share.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -94,13 +94,16 @@ fn once(cache: &Path, name: &str, fill: impl Fn(&Path) -> anyhow::Result<()>) ->
     if folder.exists() {
         return Ok(folder);
     }
-    let partial = cache.join(format!("{name}.partial-{}", std::process::id()));
+    fs::create_dir_all(cache)?;
+    let lock = File::create(cache.join(format!("{name}.lock")))?;
+    lock.lock().context("the cache cannot be locked")?;
+    if folder.exists() {
+        return Ok(folder);
+    }
+    let partial = cache.join(format!("{name}.partial"));
     let _ = fs::remove_dir_all(&partial);
     fs::create_dir_all(&partial)?;
     fill(&partial)?;
-    match fs::rename(&partial, &folder) {
-        Err(_) if folder.exists() => fs::remove_dir_all(&partial)?,
-        renamed => renamed?,
-    }
+    fs::rename(&partial, &folder)?;
     Ok(folder)
 }

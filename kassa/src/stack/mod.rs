@@ -12,7 +12,7 @@ mod settings;
 mod supervisor;
 mod unit;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
@@ -37,14 +37,17 @@ pub struct Stack {
     say: Say,
     units: Arc<Mutex<Vec<Unit>>>,
     supervisor: Option<Supervisor>,
+    /// Two tools on one folder would stop each other's processes; the kernel gives the lock back after any death.
+    _lock: File,
 }
 
 impl Stack {
     /// A platform that has not been started. Clears what an earlier one with the same folder left running.
     ///
     /// # Errors
-    /// Something is missing that cannot be installed; a port is taken.
+    /// Something is missing that cannot be installed; a port is taken; another tool runs this very platform.
     pub fn new(settings: Settings, say: Say) -> anyhow::Result<Self> {
+        let lock = lock(&settings.folder)?;
         packages::install_missing(&|text| say(text))?;
         for name in leftovers::clear(&settings.pids()) {
             say(&format!("stopped {name}, which an earlier run had left behind"));
@@ -56,6 +59,7 @@ impl Stack {
             say,
             units: Arc::default(),
             supervisor: None,
+            _lock: lock,
         })
     }
 
@@ -269,6 +273,15 @@ impl std::fmt::Debug for Stack {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
+}
+
+/// The right to run the platform of `folder`, held as long as the file is open.
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    fs::create_dir_all(folder)?;
+    let file = File::create(folder.join("lock"))?;
+    file.try_lock()
+        .context("this platform is already running: stop it with Ctrl-C there, or with `cargo kassa down`")?;
+    Ok(file)
 }
 
 /// The end of a log, for an error message.
