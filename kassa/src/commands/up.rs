@@ -3,7 +3,8 @@
 use std::io::IsTerminal as _;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -31,12 +32,9 @@ pub struct UpArgs {
 pub fn up(args: &UpArgs) -> anyhow::Result<()> {
     let started = Instant::now();
     let say = teller();
-    let (stop, stopped) = channel();
-    ctrlc::set_handler(move || {
-        // Nobody waits any more once the platform is being stopped.
-        let _ = stop.send(());
-    })
-    .context("could not listen for Ctrl-C")?;
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let stop = is_stopping.clone();
+    ctrlc::set_handler(move || stop.store(true, Ordering::Release)).context("could not listen for Ctrl-C")?;
     packages::install_missing(&|text| say(text))?;
     let mut settings = Settings::local();
     for port in &args.ports {
@@ -55,13 +53,16 @@ pub fn up(args: &UpArgs) -> anyhow::Result<()> {
     if let Some(me) = Identity::of(std::process::id()) {
         leftovers::remember(&stack.settings().folder.join("tool"), "up", me)?;
     }
+    stack.cancel_with(is_stopping.clone());
     stack.start_parts()?;
     stack.start_services()?;
     stack.wait_until_ready(Duration::from_secs(60))?;
     stack.supervise();
     say(&format!("all are ready after {:.1} s", started.elapsed().as_secs_f64()));
     print_welcome(&stack);
-    stopped.recv().context("no Ctrl-C can come any more")?;
+    while !is_stopping.load(Ordering::Acquire) {
+        sleep(Duration::from_millis(50));
+    }
     say("stopping");
     stack.stop();
     leftovers::forget(&stack.settings().folder.join("tool"), "up");

@@ -14,6 +14,7 @@ mod unit;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -37,6 +38,7 @@ pub struct Stack {
     say: Say,
     units: Arc<Mutex<Vec<Unit>>>,
     supervisor: Option<Supervisor>,
+    is_cancelled: Arc<AtomicBool>,
     /// Two tools on one folder would stop each other's processes; the kernel gives the lock back after any death.
     _lock: File,
 }
@@ -59,6 +61,7 @@ impl Stack {
             say,
             units: Arc::default(),
             supervisor: None,
+            is_cancelled: Arc::default(),
             _lock: lock,
         })
     }
@@ -152,25 +155,40 @@ impl Stack {
     pub fn wait_for(&self, name: Name, limit: Duration) -> anyhow::Result<()> {
         let until = Instant::now() + limit;
         loop {
-            let asked: Vec<(Ready, PathBuf)> = self
-                .units()
-                .iter()
-                .filter(|unit| unit.name == name)
-                .map(|unit| (unit.ready.clone(), unit.log.clone()))
-                .collect();
-            let Some((ready, log)) = asked.iter().find(|(ready, _)| !ready.is_ready()) else {
+            if self.is_cancelled.load(Ordering::Acquire) {
+                bail!("stopped before {name} was ready");
+            }
+            let Some((ready, log, is_running)) = self.first_not_ready(name) else {
                 return Ok(());
             };
+            if !is_running && self.supervisor.is_none() {
+                bail!("{name} ended; its log is {}\n{}", log.display(), tail(&log));
+            }
             if Instant::now() >= until {
+                let (answer, log_file) = (ready.answer(), log.display());
                 bail!(
-                    "{name} is not ready after {limit:?}: {}\nits log is {}\n{}",
-                    ready.answer(),
-                    log.display(),
-                    tail(log)
+                    "{name} is not ready after {limit:?}: {answer}\nits log is {log_file}\n{}",
+                    tail(&log)
                 );
             }
             sleep(Duration::from_millis(50));
         }
+    }
+
+    /// The lock is not held while a process is asked: the supervisor needs it.
+    fn first_not_ready(&self, name: Name) -> Option<(Ready, PathBuf, bool)> {
+        let asked: Vec<_> = self
+            .units()
+            .iter_mut()
+            .filter(|unit| unit.name == name)
+            .map(|unit| (unit.ready.clone(), unit.log.clone(), unit.is_running()))
+            .collect();
+        asked.into_iter().find(|(ready, ..)| !ready.is_ready())
+    }
+
+    /// From now on every wait ends with an error once `flag` is true.
+    pub fn cancel_with(&mut self, flag: Arc<AtomicBool>) {
+        self.is_cancelled = flag;
     }
 
     /// Kills a process as a crash would; a supervisor, if there is one, restarts it.
