@@ -142,7 +142,6 @@ struct Document<'a> {
     instance: &'a str,
     code: &'a str,
     request_id: &'a str,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
 }
 

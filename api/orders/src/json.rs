@@ -5,6 +5,8 @@ use poem_openapi::{Enum, Object};
 use schemas::Amount;
 use uuid::Uuid;
 
+use crate::description::Description;
+
 /// An order to be placed.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
@@ -12,8 +14,7 @@ pub(crate) struct OrderRequest {
     /// How much to pay: a string with at most two decimals, greater than 0.
     pub amount: Amount,
     /// Your own words; 500 characters at most.
-    #[oai(validator(max_length = 500))]
-    pub description: Option<String>,
+    pub description: Option<Description>,
 }
 
 /// Where an order stands.

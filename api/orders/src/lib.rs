@@ -5,6 +5,7 @@
 
 mod api;
 mod codec;
+mod description;
 mod json;
 mod operations;
 mod settings;

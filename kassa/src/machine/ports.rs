@@ -1,16 +1,36 @@
 //! Ports: free ones, and who holds a taken one.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A port that nobody listens on now. The kernel gives each call another one.
+/// Below the range from which the kernel takes the ports of outgoing connections: there, a client that keeps
+/// trying to reach a stopped server on this machine ends up connected to itself, and holds the port.
+const FREE_FROM: u16 = 20_000;
+const FREE_PORTS: u16 = 12_000;
+
+/// A port that nobody listens on now; each call gives another one.
 ///
 /// # Errors
 /// There is none.
 pub fn free_port() -> std::io::Result<u16> {
-    TcpListener::bind(("127.0.0.1", 0))?
-        .local_addr()
-        .map(|address| address.port())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Two tools at once start their search at different places.
+    let start = (std::process::id() % u32::from(FREE_PORTS)) as u16;
+    for _ in 0..FREE_PORTS {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = FREE_FROM + (start.wrapping_mul(37).wrapping_add(step)) % FREE_PORTS;
+        if !is_taken(port) {
+            return Ok(port);
+        }
+    }
+    Err(std::io::Error::other("every port from 20000 to 32000 is taken"))
+}
+
+/// Whether somebody answers on a port; unlike [`is_taken`] it never holds the port itself.
+#[must_use]
+pub fn answers(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_ok()
 }
 
 /// Whether somebody listens on a port.
@@ -68,5 +88,13 @@ mod tests {
         assert_eq!(owner(port).map(|(pid, _)| pid), Some(std::process::id()));
         drop(listener);
         assert!(!is_taken(port));
+    }
+
+    #[test]
+    fn free_ports_differ_and_are_free() {
+        let ports = [(); 20].map(|()| free_port().expect("a port"));
+        let distinct: std::collections::HashSet<u16> = ports.into_iter().collect();
+        assert_eq!(distinct.len(), ports.len());
+        assert!(ports.iter().all(|port| !is_taken(*port) && !answers(*port)));
     }
 }

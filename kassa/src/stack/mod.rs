@@ -49,8 +49,14 @@ impl Stack {
     /// # Errors
     /// Something is missing that cannot be installed; a port is taken; another tool runs this very platform.
     pub fn new(settings: Settings, say: Say) -> anyhow::Result<Self> {
+        if settings.is_temporary {
+            sweep(&settings.folder);
+        }
         let lock = lock(&settings.folder)?;
         packages::install_missing(&|text| say(text))?;
+        if settings.is_temporary {
+            fs::write(settings.folder.join(TEMPORARY), "")?;
+        }
         for name in leftovers::clear(&settings.pids()) {
             say(&format!("stopped {name}, which an earlier run had left behind"));
         }
@@ -122,11 +128,20 @@ impl Stack {
     ///
     /// # Errors
     /// It cannot be started.
-    pub fn add_replica(&mut self, name: Name) -> anyhow::Result<usize> {
+    pub fn add_replica(&self, name: Name) -> anyhow::Result<usize> {
         let number = self.units().iter().filter(|unit| unit.name == name).count();
         let port = crate::machine::ports::free_port()?;
         self.add_and_start(services::unit(&self.settings, name, number, port))?;
         Ok(number)
+    }
+
+    /// Stops the last process of a service that [`Stack::add_replica`] started, and forgets it.
+    pub fn remove_replica(&self, name: Name) {
+        let mut units = self.units();
+        let last = units.iter().rposition(|unit| unit.name == name && unit.replica > 0);
+        if let Some(index) = last {
+            units.remove(index).stop();
+        }
     }
 
     /// Restarts what dies from now on, until the stack is dropped.
@@ -229,6 +244,14 @@ impl Stack {
         port
     }
 
+    /// Where a process writes its log.
+    #[must_use]
+    pub fn log(&self, name: Name, replica: usize) -> PathBuf {
+        let mut log = PathBuf::new();
+        self.with_unit(name, replica, |unit| log.clone_from(&unit.log));
+        log
+    }
+
     /// The settings that it was made with.
     #[must_use]
     pub fn settings(&self) -> &Settings {
@@ -257,7 +280,7 @@ impl Stack {
         self.units().clear();
     }
 
-    fn add_and_start(&mut self, mut unit: Unit) -> anyhow::Result<()> {
+    fn add_and_start(&self, mut unit: Unit) -> anyhow::Result<()> {
         (self.say)(&format!("{} starts on port {}", unit.title(), unit.port));
         unit.start()?;
         self.units().push(unit);
@@ -292,6 +315,27 @@ impl std::fmt::Debug for Stack {
             .finish_non_exhaustive()
     }
 }
+
+/// Clears temporary platforms beside `folder` whose tool was killed: nobody holds their lock any more.
+fn sweep(folder: &Path) {
+    let siblings = folder.parent().and_then(|parent| fs::read_dir(parent).ok());
+    for sibling in siblings.into_iter().flatten().flatten() {
+        let folder = sibling.path();
+        let is_temporary = folder.join(TEMPORARY).exists();
+        let Ok(file) = File::open(folder.join("lock")) else {
+            continue;
+        };
+        if is_temporary && file.try_lock().is_ok() {
+            let settings = Settings::in_folder(folder);
+            let _ = leftovers::clear(&settings.pids());
+            // Whatever cannot be deleted is in nobody's way.
+            let _ = wipe(&settings);
+        }
+    }
+}
+
+/// Marks a platform that goes with its tool.
+const TEMPORARY: &str = "temporary";
 
 /// The right to run the platform of `folder`, held as long as the file is open.
 fn lock(folder: &Path) -> anyhow::Result<File> {

@@ -65,9 +65,11 @@ pub(super) fn env(settings: &Settings, name: Name, port: u16) -> Vec<(String, St
         ("KASSA_LISTEN", format!("127.0.0.1:{port}")),
         ("KASSA_MODE", "demo".to_owned()),
     ];
+    let told = settings.service_env.iter().filter(|(service, ..)| *service == name);
     common
         .into_iter()
         .chain(own)
+        .chain(told.map(|(_, name, value)| (*name, value.clone())))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
 }

@@ -22,6 +22,8 @@ pub struct Settings {
     pub session_timeout_ms: u32,
     /// Whether the JVMs start quickly rather than run quickly.
     pub quick_jvm: bool,
+    /// What some services are told beside what they need to find each other.
+    pub service_env: Vec<(Name, &'static str, String)>,
 }
 
 /// A build of the services.
@@ -163,13 +165,18 @@ impl Settings {
     /// The platform of `cargo kassa up`: known ports, data that stays.
     #[must_use]
     pub fn local() -> Self {
+        Self::in_folder(root().join(".kassa/local"))
+    }
+
+    pub(super) fn in_folder(folder: PathBuf) -> Self {
         Self {
-            folder: root().join(".kassa/local"),
+            folder,
             is_temporary: false,
             ports: Ports::LOCAL,
             profile: Profile::Debug,
             session_timeout_ms: 10_000,
             quick_jvm: false,
+            service_env: Vec::new(),
         }
     }
 
@@ -178,13 +185,13 @@ impl Settings {
     /// # Errors
     /// There are no free ports.
     pub fn temporary(name: &str) -> std::io::Result<Self> {
+        let folder = root().join(format!(".kassa/{name}-{}", std::process::id()));
         Ok(Self {
-            folder: root().join(format!(".kassa/{name}-{}", std::process::id())),
             is_temporary: true,
             ports: Ports::free()?,
-            profile: Profile::Debug,
             session_timeout_ms: 6_000,
             quick_jvm: true,
+            ..Self::in_folder(folder)
         })
     }
 

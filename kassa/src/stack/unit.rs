@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::machine::http_get::http_get;
-use crate::machine::ports::is_taken;
+use crate::machine::ports::answers;
 use crate::machine::process::{Launch, Process};
 
 /// What a process is.
@@ -75,7 +75,7 @@ impl Ready {
     pub fn is_ready(&self) -> bool {
         match self {
             Self::Http(port, path) => http_get(*port, path).is_ok_and(|(status, _)| status == 200),
-            Self::Listens(port) => is_taken(*port),
+            Self::Listens(port) => answers(*port),
             Self::Succeeds(launch) => launch.command().output().is_ok_and(|output| output.status.success()),
         }
     }

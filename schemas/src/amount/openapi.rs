@@ -40,10 +40,8 @@ macro_rules! money_openapi {
             fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
                 match value.unwrap_or_default() {
                     Value::String(text) => text.parse().map_err(ParseError::custom),
-                    Value::Number(_) => Err(ParseError::custom(
-                        "must be a JSON string such as \"50.00\", not a number",
-                    )),
-                    other => Err(ParseError::expected_type(other)),
+                    Value::Null => Err(ParseError::custom("is missing")),
+                    _ => Err(ParseError::custom("must be a JSON string such as \"50.00\"")),
                 }
             }
         }

@@ -49,12 +49,20 @@ pub fn translate(error: &poem::Error) -> Option<Problem> {
     ))
 }
 
-/// poem-openapi names the type that it could not parse, which for money tells the field.
+/// The types of request fields that refuse values with their own words; each is used by one field.
+const FIELD_TYPES: [(&str, &str, Code); 2] = [
+    ("\"Amount\": ", "amount", Code::InvalidAmount),
+    ("\"Description\": ", "description", Code::InvalidRequest),
+];
+
+/// poem-openapi names the type that it could not parse, which tells the field.
 fn payload_problem(reason: &str) -> Problem {
     let reason = reason.replace("failed to parse ", "");
-    if let Some((_, rest)) = reason.split_once("\"Amount\": ") {
-        let detail = rest.split(" (occurred").next().unwrap_or(rest).to_owned();
-        return Problem::new(Code::InvalidAmount, format!("amount {detail}")).at("/amount", detail);
+    for (type_name, field, code) in FIELD_TYPES {
+        if let Some((_, rest)) = reason.split_once(type_name) {
+            let detail = rest.split(" (occurred").next().unwrap_or(rest).to_owned();
+            return Problem::new(code, format!("{field} {detail}")).at(format!("/{field}"), detail);
+        }
     }
     let problem = Problem::new(Code::InvalidRequest, format!("the body is not right: {reason}"));
     match reason

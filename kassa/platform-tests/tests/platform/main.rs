@@ -1,0 +1,84 @@
+//! The whole platform on real parts, through the gateway: one stack for all tests, which run one after the other.
+
+mod answers;
+mod crashes;
+mod dead_letters;
+mod orders;
+mod replays;
+mod replicas;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Trial};
+use platform_tests::Platform;
+use tokio::runtime::Runtime;
+
+/// What a test needs: the platform, and a runtime to wait on.
+struct Bench {
+    platform: Platform,
+    runtime: Runtime,
+}
+
+/// A test is an async function over the platform.
+macro_rules! trials {
+    ($bench:expr; $($module:ident :: $test:ident),* $(,)?) => {
+        vec![$({
+            let bench = $bench.clone();
+            Trial::test(concat!(stringify!($module), "::", stringify!($test)), move || {
+                Ok(bench.runtime.block_on($module::$test(&bench.platform))?)
+            })
+        }),*]
+    };
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    if arguments.list {
+        // A list needs no platform, but the trials need a value to be made of.
+        println!("the tests of this binary are the functions of its modules");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runtime = Runtime::new()?;
+    let platform = {
+        let _guard = runtime.enter();
+        Platform::start()?
+    };
+    let bench = Arc::new(Bench { platform, runtime });
+    let mut all = trials![bench;
+        orders::a_paid_order_goes_from_new_to_finished,
+        orders::an_order_over_the_balance_is_cancelled,
+        orders::an_order_without_an_account_is_cancelled,
+        orders::exactly_k_of_n_parallel_orders_are_paid,
+        orders::a_repeated_post_makes_one_order,
+        orders::a_repeated_top_up_adds_once,
+        orders::parallel_openings_make_one_account,
+        orders::pages_follow_their_links,
+        answers::wrong_amounts_are_refused,
+        answers::right_amounts_are_accepted,
+        answers::another_users_order_is_not_found,
+        answers::every_error_is_a_problem,
+        answers::a_request_id_comes_back,
+        answers::the_gateways_document_is_merged_and_served,
+        answers::readiness_lists_each_upstream,
+    ];
+    all.extend(crashes::trials(&bench));
+    all.extend(trials![bench;
+        crashes::a_service_that_is_down_is_a_problem_of_the_gateway,
+        replays::replayed_topics_change_no_row,
+        replays::a_stalled_consumer_that_wakes_up_writes_nothing,
+        dead_letters::bad_records_are_parked_and_harm_nobody,
+        dead_letters::a_parked_record_is_applied_once_its_cause_is_gone,
+        dead_letters::a_key_waits_behind_its_failed_record_and_goes_on_in_order,
+        replicas::two_of_every_process_give_the_same_result,
+    ]);
+    let conclusion = libtest_mimic::run(&arguments, all);
+    // The conclusion leaves the process without running destructors, and the platform must be stopped.
+    drop(bench);
+    Ok(if conclusion.has_failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
