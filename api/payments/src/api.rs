@@ -11,6 +11,8 @@ use poem_openapi::param::{Header, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi, Tags};
 use sqlx::PgPool;
+use std::num::NonZeroU64;
+
 use streams::Batcher;
 use streams::request_keys::{Keyed, RequestKey};
 use uuid::Uuid;
@@ -145,7 +147,9 @@ impl PaymentsApi {
         cursor: Query<Option<String>>,
     ) -> poem::Result<TransactionsAnswer> {
         let limit = page::limit(limit.0)?;
-        let before = page::cursor(cursor.0.as_deref())?;
+        // A version: the first change of a balance is number 1.
+        let before = page::cursor::<NonZeroU64>(cursor.0.as_deref())?;
+        let before = before.map(|version| i64::try_from(version.get()).unwrap_or(i64::MAX));
         let rows = list_transactions(&self.pool, &user.0.0, before, limit + 1)
             .await
             .map_err(Problem::from)?;

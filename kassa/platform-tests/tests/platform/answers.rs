@@ -165,7 +165,7 @@ pub(crate) async fn every_error_is_a_problem(platform: &Platform) -> anyhow::Res
     for identity in [vec![], vec![""], vec!["a", "b"], vec!["a b"], vec!["ä"]] {
         let mut request = client.request(Method::GET, "/orders");
         for value in &identity {
-            request = request.header("X-User-Id", *value);
+            request = request.header("X-User-Id", value.as_bytes());
         }
         is_problem(&send(request).await?, 400, "invalid_identity")?;
     }
