@@ -67,7 +67,7 @@ create table streams.dead_letter (
     "offset"        bigint      not null,
     record_key      bytea,
     record_value    bytea,
-    headers         jsonb       not null default '[]', -- [[name, base64 or null], …] in the record's order
+    headers         jsonb       not null default '[]', -- [[name, base64 or null], …] in the order of the record
     event_id        uuid,                              -- null: the value could not be decoded
     stage           text        not null check (stage in ('deserialize', 'process', 'store', 'held')),
     state           text        not null check (state in

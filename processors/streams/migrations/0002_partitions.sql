@@ -52,7 +52,7 @@ create function streams.drop_old_outbox(retention interval) returns integer
     language plpgsql security definer set search_path = pg_catalog as $$
 declare
     child     regclass;
-    published xid8 := (select pg_snapshot_xmin(published) from streams.relay);
+    published pg_snapshot := (select r.published from streams.relay r);
     newest    bigint := coalesce((select last_value from pg_sequences
                                    where schemaname = 'streams' and sequencename = 'outbox_id_seq'), 0);
     keep      boolean;
@@ -61,7 +61,7 @@ begin
     for child in select i.inhrelid::regclass from pg_inherits i where i.inhparent = 'streams.outbox'::regclass loop
         -- A partition that still takes events, or will, is not old.
         continue when substring(child::text from '[0-9]+$')::bigint >= newest / (1 << 20);
-        execute format('select exists (select from %s where staged_at > now() - $1 or xid >= $2)', child)
+        execute format('select exists (select from %s where staged_at > now() - $1 or not pg_visible_in_snapshot(xid, $2))', child)
             into keep using retention, published;
         continue when keep;
         execute format('alter table streams.outbox detach partition %s', child);

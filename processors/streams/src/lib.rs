@@ -39,7 +39,7 @@ pub mod request_keys;
 mod runner;
 pub mod service;
 mod state_store;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod topology;
 

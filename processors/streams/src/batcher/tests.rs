@@ -1,5 +1,6 @@
 //! The batcher against a store that can be told to wait, to reject and to fail.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::Semaphore;
@@ -10,6 +11,7 @@ use super::*;
 #[derive(Clone)]
 struct Doubler {
     gate: Arc<Semaphore>,
+    begun: Arc<AtomicUsize>,
     outages: Arc<Mutex<usize>>,
     commits: Arc<Mutex<Vec<Vec<u32>>>>,
 }
@@ -18,6 +20,7 @@ impl Doubler {
     fn new(permits: usize) -> Self {
         Self {
             gate: Arc::new(Semaphore::new(permits)),
+            begun: Arc::default(),
             outages: Arc::default(),
             commits: Arc::default(),
         }
@@ -26,6 +29,13 @@ impl Doubler {
     fn fail(self, times: usize) -> Self {
         *self.outages.lock().expect("not poisoned") = times;
         self
+    }
+
+    /// Waits until a commit has begun, and stands at the gate.
+    async fn first_commit_begun(&self) {
+        while self.begun.load(Ordering::Acquire) == 0 {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn batches(&self) -> Vec<Vec<u32>> {
@@ -38,6 +48,7 @@ impl CommitBatch for Doubler {
     type Answer = u32;
 
     async fn commit(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
+        self.begun.fetch_add(1, Ordering::Release);
         self.gate.acquire().await.expect("open").forget();
         let mut outages = self.outages.lock().expect("not poisoned");
         if *outages > 0 {
@@ -75,10 +86,7 @@ async fn what_arrives_during_a_commit_goes_into_the_next_one() {
     let store = Doubler::new(0);
     let batcher = Batcher::start(store.clone(), CONFIG);
     let first = tokio::spawn(submit_all_owned(batcher.clone(), vec![1]));
-    while batcher.queue.capacity() < CONFIG.queue_max || store.gate.available_permits() > 0 {
-        tokio::task::yield_now().await;
-    }
-    tokio::task::yield_now().await;
+    store.first_commit_begun().await;
     let rest = tokio::spawn(submit_all_owned(batcher.clone(), vec![2, 3, 4]));
     while batcher.queue.capacity() > CONFIG.queue_max - 3 {
         tokio::task::yield_now().await;
@@ -127,20 +135,20 @@ async fn an_outage_past_the_deadline_is_an_overload() {
 async fn a_full_queue_refuses_at_once_and_loses_nothing() {
     let store = Doubler::new(0);
     let batcher = Batcher::start(store.clone(), CONFIG);
-    let numbers: Vec<u32> = (100..120).collect();
-    let answers = tokio::spawn(submit_all_owned(batcher.clone(), numbers));
-    while batcher.queue.capacity() > 0 && store.batches().is_empty() {
+    let first = tokio::spawn(submit_all_owned(batcher.clone(), vec![1]));
+    store.first_commit_begun().await;
+    // While the first one commits, the queue takes eight more, and what is too much comes back at once.
+    let rest = tokio::spawn(submit_all_owned(batcher.clone(), (100..120).collect()));
+    while batcher.queue.capacity() > 0 {
         tokio::task::yield_now().await;
-        store.gate.add_permits(1);
     }
     store.gate.add_permits(ALWAYS);
-    let answers = answers.await.expect("done");
 
-    let refused = answers
-        .iter()
-        .filter(|answer| matches!(answer, Err(BatcherError::Overloaded(_))))
-        .count();
-    let committed: usize = store.batches().iter().map(Vec::len).sum();
-    assert_eq!(refused + committed, 20);
-    assert!(refused >= 20 - CONFIG.queue_max - CONFIG.batch_max || committed >= CONFIG.queue_max);
+    let answers = rest.await.expect("done");
+    assert_eq!(first.await.expect("done"), [Ok(2)]);
+    let (taken, refused) = answers.split_at(CONFIG.queue_max);
+    assert!(taken.iter().all(Result::is_ok), "{taken:?}");
+    let is_overload = |answer: &Result<u32, BatcherError>| matches!(answer, Err(BatcherError::Overloaded(_)));
+    assert!(refused.iter().all(is_overload), "{refused:?}");
+    assert_eq!(store.batches(), [vec![1], (100..108).collect()]);
 }

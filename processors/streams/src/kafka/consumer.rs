@@ -55,8 +55,7 @@ impl KafkaConsumer {
             .set("fetch.queue.backoff.ms", "10")
             .set("statistics.interval.ms", "1000")
             .create_with_context(context)?;
-        let main_wake = wake.clone();
-        consumer.set_nonempty_callback(move || main_wake.notify());
+        consumer.set_nonempty_callback(move || wake.notify());
         let consumer = Arc::new(consumer);
         consumer.context().remember(&consumer);
         consumer.subscribe(&config.topics)?;

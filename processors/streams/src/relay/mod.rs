@@ -9,6 +9,8 @@ mod lease;
 mod maintenance;
 mod read_window;
 mod run_relay;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use chrono::{DateTime, Utc};

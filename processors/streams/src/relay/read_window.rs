@@ -30,7 +30,7 @@ pub(super) fn events<'a>(
             and pg_visible_in_snapshot(xid, $4::text::pg_snapshot) and id > $5
           order by id",
     )
-    .bind(window.from_xid().to_string())
+    .bind(window.lowest_xid().to_string())
     .bind(window.to_xid().to_string())
     .bind(window.late().iter().map(u64::to_string).collect::<Vec<_>>())
     .bind(window.end.to_string())

@@ -70,7 +70,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Transactions from here …
-    pub(super) fn from_xid(&self) -> u64 {
+    pub(super) fn lowest_xid(&self) -> u64 {
         self.start.xmax
     }
 
@@ -112,7 +112,7 @@ mod tests {
 
     /// What the SQL selects: the range, or late, and visible in the end.
     fn selects(window: &Window, xid: u64) -> bool {
-        ((xid >= window.from_xid() && xid < window.to_xid()) || window.late().contains(&xid)) && window.end.sees(xid)
+        ((xid >= window.lowest_xid() && xid < window.to_xid()) || window.late().contains(&xid)) && window.end.sees(xid)
     }
 
     #[test]

@@ -101,6 +101,11 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
         }
     }
 
+    /// Runs a future to its end where the driver's own connections live: a pool must not be used from two runtimes.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
     /// The time at which batches are decided; it stands still.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {

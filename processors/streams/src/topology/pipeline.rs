@@ -101,7 +101,7 @@ where
             Err(DeserializeError::UnknownSchema(id)) => return Decoding::NeedsSchema(id),
             Err(DeserializeError::Malformed(cause)) => return Decoding::Undecodable(cause),
         };
-        // Order and locking hang on the key, so an event under a foreign key must not be applied.
+        // Sequence and locks hang on the key, so an event under a foreign key must not be applied.
         if raw.key.as_deref() != Some(event.key().as_bytes()) {
             return Decoding::Undecodable(format!("the record's key is not the event's key {:?}", event.key()));
         }

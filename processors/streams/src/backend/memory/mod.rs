@@ -166,16 +166,18 @@ impl Backend for MemoryBackend {
             }
             if let Some(next_offset) = position.next_offset {
                 self.write(tx, move |tables| {
-                    tables.positions.entry(key).or_default().0 = next_offset
+                    tables.positions.entry(key).or_default().0 = next_offset;
                 });
             }
         }
         let mut entered = HashSet::new();
         let verdicts = arrivals.iter().map(|arrival| {
             let entry = (group.to_owned(), arrival.raw.source.topic.clone(), arrival.event_id);
-            if !retrying && tables.letters.values().any(|letter| letter.holds(group, arrival.raw)) {
+            if tables.inbox.contains(&entry) {
+                Verdict::Duplicate
+            } else if !retrying && tables.letters.values().any(|letter| letter.holds(group, arrival.raw)) {
                 Verdict::Held
-            } else if tables.inbox.contains(&entry) || !entered.insert(entry) {
+            } else if !entered.insert(entry) {
                 Verdict::Duplicate
             } else {
                 Verdict::Fresh

@@ -22,12 +22,17 @@ with moved as (
 ), arrival as materialized (
     select * from unnest($5::uuid[], $6::smallint[], $7::integer[], $8::bigint[], $9::bytea[])
                   with ordinality as a(event_id, subscription_id, partition, \"offset\", record_key, n)
-), held as materialized (
-    select a.n from arrival a
+), parked_key as materialized (
+    select a.* from arrival a
      where not $10 and exists (
            select from streams.dead_letter d
             where d.subscription_id = a.subscription_id and d.record_key = a.record_key
               and d.holds_key and d.state in ('pending', 'held', 'replaying'))
+), held as materialized (
+    -- A scalar subquery stays one look-up per row; what was applied before its key was parked is no news.
+    select k.n from parked_key k
+     where (select count(*) from streams.inbox i
+             where i.event_id = k.event_id and i.subscription_id = k.subscription_id) = 0
 ), entered as (
     insert into streams.inbox (event_id, subscription_id, partition, \"offset\")
     select a.event_id, a.subscription_id, a.partition, a.\"offset\" from arrival a

@@ -1,0 +1,208 @@
+//! The relay's questions to Postgres, with transactions that are open at the same time.
+
+use futures_util::TryStreamExt as _;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::lease::{acquire, release, renew};
+use super::maintenance::{Retention, drop_old};
+use super::read_window::{current_snapshot, events, restamp_after_restore};
+use super::window::Window;
+use crate::outbox::{StagedEvent, append_to_outbox};
+use crate::testing::TestDatabase;
+
+fn staged(key: &str) -> StagedEvent {
+    StagedEvent {
+        event_id: Uuid::now_v7(),
+        topic: "numbers".into(),
+        key: key.to_owned(),
+        event_type: "test".into(),
+        subject: key.to_owned(),
+        traceparent: None,
+        payload: vec![1, 2, 3],
+    }
+}
+
+async fn stage(pool: &PgPool, key: &str) {
+    let mut tx = pool.begin().await.expect("a transaction");
+    append_to_outbox(&mut tx, &[staged(key)]).await.expect("staged");
+    tx.commit().await.expect("committed");
+}
+
+/// The keys that a relay at `window` would publish after the id `after`.
+async fn keys(pool: &PgPool, window: &Window, after: i64) -> Vec<String> {
+    let events: Vec<_> = events(pool, window, after)
+        .try_collect()
+        .await
+        .expect("the outbox can be read");
+    events.into_iter().map(|event| event.record_key).collect()
+}
+
+/// From where `window` ends to now.
+async fn next(pool: &PgPool, window: &Window) -> Window {
+    Window {
+        start: window.end.clone(),
+        end: current_snapshot(pool).await.expect("a snapshot"),
+    }
+}
+
+#[test]
+fn a_transaction_that_commits_late_is_published_late_and_once() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        let snapshot = current_snapshot(pool).await.expect("a snapshot");
+        let start = Window {
+            start: snapshot.clone(),
+            end: snapshot,
+        };
+        let mut slow = pool.begin().await.expect("a transaction");
+        append_to_outbox(&mut slow, &[staged("slow")]).await.expect("staged");
+        stage(pool, "quick").await;
+        let first = next(pool, &start).await;
+        // A reader that goes by `id > last` has now passed the slow one for ever.
+        assert_eq!(keys(pool, &first, 0).await, ["quick"]);
+        slow.commit().await.expect("committed");
+        stage(pool, "later").await;
+        let second = next(pool, &first).await;
+        assert_eq!(keys(pool, &second, 0).await, ["slow", "later"]);
+        let third = next(pool, &second).await;
+        assert!(third.is_empty() || keys(pool, &third, 0).await.is_empty());
+    });
+}
+
+#[test]
+fn what_was_rolled_back_is_never_published() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        let snapshot = current_snapshot(pool).await.expect("a snapshot");
+        let start = Window {
+            start: snapshot.clone(),
+            end: snapshot,
+        };
+        let mut lost = pool.begin().await.expect("a transaction");
+        append_to_outbox(&mut lost, &[staged("lost")]).await.expect("staged");
+        lost.rollback().await.expect("rolled back");
+        stage(pool, "kept").await;
+        assert_eq!(keys(pool, &next(pool, &start).await, 0).await, ["kept"]);
+    });
+}
+
+#[test]
+fn a_window_goes_on_behind_what_was_acknowledged() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        let snapshot = current_snapshot(pool).await.expect("a snapshot");
+        for key in ["a", "b", "c"] {
+            stage(pool, key).await;
+        }
+        let window = Window {
+            start: snapshot,
+            end: current_snapshot(pool).await.expect("a snapshot"),
+        };
+        let all: Vec<_> = events(pool, &window, 0)
+            .try_collect()
+            .await
+            .expect("the outbox can be read");
+        assert_eq!(keys(pool, &window, all[0].id).await, ["b", "c"]);
+    });
+}
+
+#[test]
+fn one_relay_at_a_time_and_an_old_one_saves_nothing() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        let first = acquire(pool, "one", 60_000).await.expect("answer").expect("the lease");
+        assert!(acquire(pool, "two", 60_000).await.expect("answer").is_none());
+        assert!(renew(pool, &first, 60_000).await.expect("answer"));
+        // The first one falls silent until its lease has run out, by the database's clock.
+        sqlx::query("update streams.relay set lease_until = clock_timestamp() - interval '1 ms'")
+            .execute(pool)
+            .await
+            .expect("updated");
+        let second = acquire(pool, "two", 60_000).await.expect("answer").expect("the lease");
+        assert!(second.epoch > first.epoch);
+        assert!(
+            !renew(pool, &first, 60_000).await.expect("answer"),
+            "the old one is told"
+        );
+        release(pool, &second).await.expect("released");
+        assert!(acquire(pool, "three", 60_000).await.expect("answer").is_some());
+    });
+}
+
+#[test]
+fn partitions_go_only_when_they_are_published_and_old() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    let old = Retention {
+        outbox_hours: 0,
+        inbox_days: 0,
+    };
+    database.block_on(async {
+        stage(pool, "first").await;
+        // The next event opens the next partition of 2^20.
+        sqlx::query("select setval('streams.outbox_id_seq', (1 << 20) + 5)")
+            .execute(pool)
+            .await
+            .expect("set");
+        stage(pool, "second").await;
+        let all_but_inbox = Retention { inbox_days: 30, ..old };
+        assert_eq!(
+            drop_old(pool, all_but_inbox).await.expect("dropped"),
+            (0, 0),
+            "not published yet"
+        );
+        sqlx::query("update streams.relay set published = pg_current_snapshot()")
+            .execute(pool)
+            .await
+            .expect("updated");
+        let kept = Retention {
+            outbox_hours: 1,
+            inbox_days: 30,
+        };
+        assert_eq!(drop_old(pool, kept).await.expect("dropped"), (0, 0), "not old yet");
+        let (outbox, inbox) = drop_old(pool, old).await.expect("dropped");
+        assert_eq!(outbox, 1);
+        assert!(inbox > 0, "the days before today are gone");
+        let left: Vec<String> = sqlx::query_scalar("select record_key from streams.outbox")
+            .fetch_all(pool)
+            .await
+            .expect("the outbox can be read");
+        assert_eq!(left, ["second"]);
+        stage(pool, "third").await;
+    });
+}
+
+#[test]
+fn after_a_restore_everything_that_was_kept_is_published_again() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        for key in ["a", "b"] {
+            stage(pool, key).await;
+        }
+        // A dump keeps transaction ids of the server that it came from, which this one has not reached.
+        sqlx::query("update streams.outbox set xid = '90000000'")
+            .execute(pool)
+            .await
+            .expect("updated");
+        sqlx::query("update streams.relay set published = '90000001:90000001:'")
+            .execute(pool)
+            .await
+            .expect("updated");
+        let tenure = acquire(pool, "one", 60_000).await.expect("answer").expect("the lease");
+        let now = current_snapshot(pool).await.expect("a snapshot");
+        assert!(now.is_before(&tenure.progress.published));
+        restamp_after_restore(pool, tenure.epoch).await.expect("restamped");
+        let tenure = acquire(pool, "one", 60_000).await.expect("answer").expect("the lease");
+        let window = Window {
+            start: tenure.progress.published.clone(),
+            end: current_snapshot(pool).await.expect("a snapshot"),
+        };
+        assert_eq!(keys(pool, &window, 0).await, ["a", "b"]);
+    });
+}
