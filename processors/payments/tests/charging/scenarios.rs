@@ -1,9 +1,7 @@
 //! Charging, in memory and on Postgres: the same scenarios, the same results.
 
-mod support;
-
+use crate::support::{Books, Payments, amount, balance, new_request, request};
 use streams::testing::{Delivery, InspectBackend};
-use support::{Books, Payments, amount, balance, in_memory, new_request, on_postgres, request};
 use uuid::Uuid;
 
 const TOGETHER: Delivery = Delivery {
@@ -19,10 +17,10 @@ fn declined(reason: &str) -> Result<(), String> {
 macro_rules! scenarios {
     ($($name:ident)*) => {
         mod memory {
-            $(#[test] fn $name() { super::$name(super::in_memory); })*
+            $(#[test] fn $name() { super::$name(crate::support::in_memory); })*
         }
         mod postgres {
-            $(#[test] fn $name() { super::$name(super::on_postgres); })*
+            $(#[test] fn $name() { super::$name(crate::support::on_postgres); })*
         }
     };
 }

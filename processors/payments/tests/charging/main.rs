@@ -1,0 +1,5 @@
+//! Charging: the scenarios that matter, on both stores, and thousands of random ones against a reference.
+
+mod reference_ledger;
+mod scenarios;
+mod support;
