@@ -158,3 +158,6 @@ impl<E> std::fmt::Debug for Codec<E> {
         f.debug_struct("Codec").field("id", &self.id).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
