@@ -167,7 +167,7 @@ fn many_statuses_close_many_orders<B: InspectBackend, T: Table>(fresh: impl Fn()
     for how in Delivery::ALL {
         let mut orders = fresh();
         let ids: Vec<Uuid> = (0..10).map(|_| orders.placed()).collect();
-        let reason = |index: usize| (index % 3 == 0).then_some("insufficient_funds");
+        let reason = |index: usize| index.is_multiple_of(3).then_some("insufficient_funds");
         let statuses: Vec<_> = ids
             .iter()
             .enumerate()
