@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use kassa::commands::bench::{BenchArgs, bench};
 use kassa::commands::delegate::delegate;
 use kassa::commands::doctor::doctor;
-use kassa::commands::down::down;
+use kassa::commands::down::{DownArgs, down};
 use kassa::commands::test::{TestArgs, test};
 use kassa::commands::up::{UpArgs, up};
 use kassa::stack::Name;
@@ -24,11 +24,7 @@ enum Command {
     /// Starts the whole platform and stays in the foreground; Ctrl-C stops it.
     Up(UpArgs),
     /// Stops what is running or was left behind.
-    Down {
-        /// Also delete the data.
-        #[arg(long)]
-        wipe: bool,
-    },
+    Down(DownArgs),
     /// Runs every check and test.
     Test(TestArgs),
     /// Measures orders per second beside the limit of this machine.
@@ -46,6 +42,9 @@ enum Command {
         /// Whose.
         #[arg(long, value_enum)]
         service: Service,
+        /// Of which platform, if it was given a name.
+        #[arg(long, default_value = "local")]
+        name: String,
         /// `list`, `show ID`, `replay ID…`, `discard ID… --reason …`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
@@ -61,22 +60,23 @@ enum Service {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(args) => up(&args).map(|()| ExitCode::SUCCESS),
-        Command::Down { wipe } => down(wipe).map(|()| ExitCode::SUCCESS),
+        Command::Down(args) => down(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test(&args),
         Command::Bench(args) => bench(&args),
         Command::Doctor => {
             doctor();
             Ok(ExitCode::SUCCESS)
         }
-        Command::Schemas { args } => delegate(None, "schemas", &args),
-        Command::DeadLetters { service, args } => {
-            let name = match service {
+        Command::Schemas { args } => delegate("local", None, "schemas", &args),
+        Command::DeadLetters { service, name, args } => {
+            let processor = match service {
                 Service::Orders => Name::OrdersProcessor,
                 Service::Payments => Name::PaymentsProcessor,
             };
             delegate(
-                Some(name),
-                name.as_str(),
+                &name,
+                Some(processor),
+                processor.as_str(),
                 &[vec!["dead-letters".to_owned()], args].concat(),
             )
         }

@@ -1,23 +1,37 @@
 //! `cargo kassa bench`: the platform in release mode, under load.
 
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
 
 use super::build::build;
-use crate::stack::{Profile, Say, Settings, Stack, root};
+use crate::machine::leftovers;
+use crate::machine::packages::postgres_bin;
+use crate::stack::{Database, Profile, Role, Say, Settings, Stack, root};
 
 /// What `bench` can be told.
 #[derive(Clone, Debug, clap::Args)]
 pub struct BenchArgs {
     /// Pairs of runs, interleaved; the median counts.
     #[arg(long, default_value_t = 5)]
-    pairs: usize,
+    pairs: u64,
     /// Seconds per run.
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Connections to the gateway.
     #[arg(long, default_value_t = 64)]
-    connections: usize,
+    connections: u16,
+    /// Two pairs of five seconds: enough to see a large change, not to compare.
+    #[arg(long, conflicts_with_all = ["pairs", "seconds"])]
+    quick: bool,
+    /// A file that gets one more line of JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
 }
 
 /// Orders per second to a terminal status, next to what Postgres alone can do on this machine right now.
@@ -25,24 +39,63 @@ pub struct BenchArgs {
 /// # Errors
 /// Something does not start, or a run fails.
 pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+    let is_stopping = Arc::new(AtomicBool::new(false));
+    let stop = is_stopping.clone();
+    ctrlc::set_handler(move || stop.store(true, Ordering::Release)).context("could not listen for Ctrl-C")?;
     build(Profile::Release)?;
     let say: Say = Arc::new(|text: &str| println!("  {text}"));
     let mut settings = Settings::temporary("bench")?;
     (settings.profile, settings.quick_jvm) = (Profile::Release, false);
     let mut stack = Stack::new(settings, say)?;
+    stack.cancel_with(is_stopping.clone());
     stack.start()?;
+    let mut load = load(args, &stack)?;
+    run(&mut load, &is_stopping)
+}
+
+/// The program that measures, with what it has to know about the platform.
+fn load(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
     let settings = stack.settings();
-    let status = Command::new(root().join("target/release/load"))
-        .args(["--gateway", &stack.gateway_url()])
+    let pgbench = postgres_bin()
+        .context("there is no Postgres on this machine")?
+        .join("pgbench");
+    ensure!(pgbench.exists(), "there is no {}", pgbench.display());
+    let (pairs, seconds) = if args.quick { (2, 5) } else { (args.pairs, args.seconds) };
+    let mut load = Command::new(root().join("target").join(settings.profile.folder()).join("load"));
+    load.args(["--gateway", &stack.gateway_url()])
         .args(["--server", &settings.server_url()])
-        .args(["--pairs", &args.pairs.to_string()])
-        .args(["--seconds", &args.seconds.to_string()])
+        .args(["--orders", &settings.database_url(Database::Orders, Role::Super)])
+        .args(["--payments", &settings.database_url(Database::Payments, Role::Super)])
+        .arg("--pgbench")
+        .arg(pgbench)
+        .args(["--pairs", &pairs.to_string()])
+        .args(["--seconds", &seconds.to_string()])
         .args(["--connections", &args.connections.to_string()])
-        .current_dir(root())
-        .status();
-    Ok(if status?.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+        .current_dir(root());
+    for (name, identity) in leftovers::read(&settings.pids()) {
+        load.args(["--process", &format!("{name}={}", identity.pid)]);
+    }
+    if let Some(json) = &args.json {
+        // From where the user stands, not from where the program runs.
+        load.arg("--json").arg(std::path::absolute(json)?);
+    }
+    Ok(load)
+}
+
+/// Waits for a program, and ends it when this one is told to stop: the platform must be stopped after it.
+fn run(program: &mut Command, is_stopping: &AtomicBool) -> anyhow::Result<ExitCode> {
+    let mut child = program.spawn().context("could not start the load program")?;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(if status.success() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        if is_stopping.load(Ordering::Acquire) {
+            child.kill()?;
+        }
+        sleep(Duration::from_millis(50));
+    }
 }

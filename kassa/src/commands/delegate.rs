@@ -5,20 +5,23 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use crate::machine::process::Launch;
-use crate::stack::{Name, Profile, Settings, Stack, root};
+use crate::stack::{Name, Settings, Stack, root};
 
 /// Runs a service's program with the platform's environment, its output on ours.
 ///
 /// # Errors
 /// It cannot be started.
-pub fn delegate(name: Option<Name>, program: &str, args: &[String]) -> anyhow::Result<ExitCode> {
-    super::build::build(Profile::Debug)?;
-    let settings = Settings::local();
+pub fn delegate(platform: &str, name: Option<Name>, program: &str, args: &[String]) -> anyhow::Result<ExitCode> {
+    let settings = Settings::saved(platform)?;
     let mut env = vec![("KASSA_REGISTRY_URL".to_owned(), settings.registry_url())];
     if let Some(name) = name {
         env = Stack::env_of(&settings, name);
     }
     let program = root().join("target").join(settings.profile.folder()).join(program);
+    // A platform that runs has been built; to build now would put another program in its place.
+    if !program.exists() {
+        super::build::build(settings.profile)?;
+    }
     let launch = Launch {
         program,
         args: args.to_vec(),

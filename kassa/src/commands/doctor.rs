@@ -1,7 +1,6 @@
 //! Shows what the machine has, and what would be installed or fetched.
 
 use crate::machine::packages::NEEDS;
-use crate::stack::Settings;
 
 /// Prints a line per thing that the platform needs.
 pub fn doctor() {
@@ -13,7 +12,7 @@ pub fn doctor() {
         };
         println!("{:<60} {state}", need.what);
     }
-    let cache = Settings::local().cache();
+    let cache = crate::stack::cache();
     for part in ["kafka-4.1.1", "registry-3.3.3", "python"] {
         let state = if cache.join(part).exists() {
             "ok"

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 
-use super::build::{build, cargo, command};
+use super::build::{cargo, command};
 use crate::machine::packages;
-use crate::stack::{Profile, Say, Settings, Stack};
+use crate::stack::{Say, Settings, Stack, cache};
 
 /// What `test` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -41,12 +41,13 @@ pub fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
         &[],
     )?;
     heading("build");
-    build(Profile::Debug)?;
+    // With the tests, so that programs and tests have the same features, and nothing is built twice.
+    cargo(&["build", "--workspace", "--all-features", "--all-targets"], &[])?;
 
     let mut count = Count::default();
     heading("decisions, stores and contracts");
     let settings = Settings::temporary("stores")?;
-    let python = packages::python(&settings.cache(), &["fastavro"], &|text| say(text))?;
+    let python = packages::python(&cache(), &["fastavro"], &|text| say(text))?;
     let mut stack = Stack::new(settings, say.clone())?;
     stack.start_postgres()?;
     let (url, python) = (stack.settings().server_url(), python.display().to_string());
@@ -69,15 +70,10 @@ pub fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
     drop(stack);
 
     heading("the whole platform");
-    let platform = [
-        "test",
-        "-p",
-        "platform-tests",
-        "--no-fail-fast",
-        "--",
-        "--test-threads=1",
-    ];
-    count.run(&[&platform[..], &filter].concat(), &env)?;
+    for suite in ["platform", "tool"] {
+        let platform = ["test", "--workspace", "--all-features", "--test", suite, "--"];
+        count.run(&[&platform[..], &filter].concat(), &env)?;
+    }
     println!("\n{} passed, {} failed", count.passed, count.failed);
     Ok(if count.failed == 0 && count.broken == 0 {
         ExitCode::SUCCESS

@@ -1,7 +1,7 @@
 //! `cargo kassa up`: the whole platform in the foreground.
 
+use std::collections::HashMap;
 use std::io::IsTerminal as _;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
@@ -11,8 +11,8 @@ use anyhow::Context as _;
 
 use super::build::build;
 use crate::machine::leftovers::{self, Identity};
-use crate::machine::{fetch, packages};
-use crate::stack::{Profile, Say, Settings, Stack, root};
+use crate::machine::packages;
+use crate::stack::{Parts, Profile, Say, Settings, Stack, containers};
 
 /// What `up` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -23,6 +23,15 @@ pub struct UpArgs {
     /// Moves a port, such as `--port gateway=9080`; as often as needed.
     #[arg(long = "port", value_name = "NAME=PORT")]
     ports: Vec<String>,
+    /// The platform's name; each has its own data. Two at once need ports of their own.
+    #[arg(long, default_value = "local")]
+    name: String,
+    /// Run Kafka, the registry and Postgres as processes of this machine, even where Docker answers.
+    #[arg(long)]
+    native: bool,
+    /// Run what was built before.
+    #[arg(long)]
+    no_build: bool,
 }
 
 /// Starts everything, says where it is, and stops all of it on Ctrl-C.
@@ -36,20 +45,13 @@ pub fn up(args: &UpArgs) -> anyhow::Result<()> {
     let stop = is_stopping.clone();
     ctrlc::set_handler(move || stop.store(true, Ordering::Release)).context("could not listen for Ctrl-C")?;
     packages::install_missing(&|text| say(text))?;
-    let mut settings = Settings::local();
-    for port in &args.ports {
-        settings.ports.move_one(port)?;
-    }
-    if args.release {
-        settings.profile = Profile::Release;
-    }
-    say("building");
-    build(settings.profile)?;
-    if has_docker() {
-        say("Docker answers: Kafka, the registry and Postgres run in containers");
-        return up_with_docker();
+    let settings = settings(args)?;
+    if !args.no_build {
+        say("building");
+        build(settings.profile)?;
     }
     let mut stack = Stack::new(settings, say.clone())?;
+    stack.settings().save()?;
     if let Some(me) = Identity::of(std::process::id()) {
         leftovers::remember(&stack.settings().folder.join("tool"), "up", me)?;
     }
@@ -60,9 +62,7 @@ pub fn up(args: &UpArgs) -> anyhow::Result<()> {
     stack.supervise();
     say(&format!("all are ready after {:.1} s", started.elapsed().as_secs_f64()));
     print_welcome(&stack);
-    while !is_stopping.load(Ordering::Acquire) {
-        sleep(Duration::from_millis(50));
-    }
+    watch(&stack, &say, &is_stopping);
     say("stopping");
     stack.stop();
     leftovers::forget(&stack.settings().folder.join("tool"), "up");
@@ -70,19 +70,39 @@ pub fn up(args: &UpArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// With an engine, compose runs everything, in the order of its health checks; Ctrl-C ends it.
-fn up_with_docker() -> anyhow::Result<()> {
-    let [program, args @ ..] = DOCKER_UP;
-    fetch::run(Command::new(program).args(args).current_dir(root()))
+fn settings(args: &UpArgs) -> anyhow::Result<Settings> {
+    let mut settings = Settings::named(&args.name)?;
+    for port in &args.ports {
+        settings.ports.move_one(port)?;
+    }
+    if args.release {
+        settings.profile = Profile::Release;
+    }
+    if !args.native && containers::engine_answers() {
+        settings.parts = Parts::Containers;
+    }
+    Ok(settings)
 }
 
-const DOCKER_UP: [&str; 4] = ["docker", "compose", "up", "--build"];
-
-fn has_docker() -> bool {
-    Command::new("docker")
-        .arg("info")
-        .output()
-        .is_ok_and(|output| output.status.success())
+/// Says whenever a process turns ready or stops being so, until it is time to stop.
+fn watch(stack: &Stack, say: &Say, is_stopping: &AtomicBool) {
+    let mut was_ready: HashMap<String, bool> = HashMap::new();
+    let mut looked = Instant::now();
+    while !is_stopping.load(Ordering::Acquire) {
+        sleep(Duration::from_millis(50));
+        if looked.elapsed() < Duration::from_secs(1) {
+            continue;
+        }
+        for (title, answer) in stack.readiness() {
+            let before = was_ready.insert(title.clone(), answer.is_ok()).unwrap_or(true);
+            match answer {
+                Ok(()) if !before => say(&format!("{title} is ready again")),
+                Err(cause) if before => say(&format!("{title} is not ready: {cause}")),
+                _ => {}
+            }
+        }
+        looked = Instant::now();
+    }
 }
 
 /// One line per change of state, coloured on a terminal: green for good news, red for bad.

@@ -7,9 +7,9 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 
 /// The broker.
-const KAFKA: &str = "4.1.1";
+pub const KAFKA: &str = "4.1.1";
 /// The registry, whose schema ids outlive it in a database.
-const REGISTRY: &str = "3.3.3";
+pub const REGISTRY: &str = "3.3.3";
 
 const POM: &str = r#"<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>

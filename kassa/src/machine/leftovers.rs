@@ -5,12 +5,12 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 /// A process that was started by us, told from another with the same number by its start time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The process id, which is also its group's.
+    /// The process id; of all but the tool itself also its group's.
     pub pid: u32,
     /// In clock ticks since the machine started.
     pub started: u64,
@@ -39,8 +39,8 @@ impl Identity {
 
     fn signal(self, signal: Signal) {
         if let (true, Some(pid)) = (self.is_running(), i32::try_from(self.pid).ok().and_then(Pid::from_raw)) {
-            // It may end between the check and the signal; then there is nothing to signal.
-            let _ = kill_process_group(pid, signal);
+            // It may end between the check and the signal; then there is nothing to signal. The tool itself leads no group.
+            let _ = kill_process_group(pid, signal).or_else(|_| kill_process(pid, signal));
         }
     }
 }

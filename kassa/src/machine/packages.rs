@@ -20,11 +20,16 @@ pub struct Need {
 }
 
 /// What Debian's packages supply.
-pub const NEEDS: [Need; 7] = [
+pub const NEEDS: [Need; 8] = [
     Need {
         what: "a C compiler, to build librdkafka",
         package: "gcc",
         is_there: || on_path("cc"),
+    },
+    Need {
+        what: "a C++ compiler, which librdkafka's configure script asks for",
+        package: "g++",
+        is_there: || on_path("c++"),
     },
     Need {
         what: "make, to build librdkafka",

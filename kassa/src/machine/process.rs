@@ -107,10 +107,15 @@ impl Process {
         self.signal(Signal::CONT);
     }
 
-    /// Asks it to stop with `signal`, waits for it, and insists after `grace`.
-    pub fn stop(&mut self, signal: Signal, grace: Duration) {
+    /// Asks it to stop with `signal`.
+    pub fn ask_to_stop(&self, signal: Signal) {
         self.signal(Signal::CONT);
         self.signal(signal);
+    }
+
+    /// Asks it to stop with `signal`, waits for it, and insists after `grace`.
+    pub fn stop(&mut self, signal: Signal, grace: Duration) {
+        self.ask_to_stop(signal);
         let until = Instant::now() + grace;
         while self.is_running() && Instant::now() < until {
             sleep(Duration::from_millis(20));

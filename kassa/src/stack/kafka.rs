@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::settings::Settings;
+use super::settings::{Settings, cache};
 use super::unit::{Name, Ready, Unit};
 use crate::machine::fetch;
 use crate::machine::process::Launch;
@@ -19,7 +19,7 @@ const LOGGING: &str = r#"<Configuration><Appenders><Console name="out"><PatternL
 
 /// Formats the storage if there is none; the unit that runs the broker.
 pub(super) fn unit(settings: &Settings, java: &Path, say: &dyn Fn(&str)) -> anyhow::Result<Unit> {
-    let jars = fetch::kafka(&settings.cache(), say)?;
+    let jars = fetch::kafka(&cache(), say)?;
     let folder = settings.folder.join("kafka");
     fs::create_dir_all(&folder)?;
     let (config, logging) = (folder.join("server.properties"), folder.join("log4j2.xml"));

@@ -3,10 +3,13 @@
 //! parts (Postgres, Kafka, registry) → preparation (databases, tables, topics, schemas) → services. Whatever it
 //! started is stopped when it is dropped, and written down for the next stack if even that fails.
 
+pub mod containers;
 mod kafka;
+mod ports;
 mod postgres;
 mod prepare;
 mod registry;
+mod saved;
 mod services;
 mod settings;
 mod supervisor;
@@ -21,8 +24,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+pub use ports::Ports;
 pub use postgres::{Database, Role};
-pub use settings::{Ports, Profile, Settings, root};
+pub use settings::{Parts, Profile, Settings, cache, root};
 pub use unit::{Name, Ready};
 
 use crate::machine::{java, leftovers, packages};
@@ -60,7 +64,7 @@ impl Stack {
         for name in leftovers::clear(&settings.pids()) {
             say(&format!("stopped {name}, which an earlier run had left behind"));
         }
-        settings.ports.check()?;
+        settings.ports.check(settings.parts)?;
         fs::create_dir_all(settings.logs())?;
         Ok(Self {
             settings,
@@ -87,8 +91,19 @@ impl Stack {
     /// # Errors
     /// A part does not start.
     pub fn start_parts(&mut self) -> anyhow::Result<()> {
+        if self.settings.parts == Parts::Containers {
+            (self.say)("Kafka, the registry and Postgres start in containers");
+            containers::start()?;
+            prepare::migrate(&self.settings)?;
+            prepare::create_topics(&self.settings)?;
+            return prepare::register_schemas(&self.settings);
+        }
+        self.start_native_parts()
+    }
+
+    fn start_native_parts(&mut self) -> anyhow::Result<()> {
         let say = self.say.clone();
-        let java = java::java(&self.settings.cache(), &|text| say(text))?;
+        let java = java::java(&cache(), &|text| say(text))?;
         let kafka = kafka::unit(&self.settings, &java, &|text| say(text))?;
         self.add_and_start(kafka)?;
         let postgres = postgres::unit(&self.settings)?;
@@ -274,10 +289,33 @@ impl Stack {
     pub fn stop(&mut self) {
         // Nothing may be restarted while it is being stopped.
         drop(self.supervisor.take());
-        for unit in self.units().iter_mut().rev() {
-            unit.stop();
+        let units = std::mem::take(&mut *self.units());
+        let (mut services, mut parts): (Vec<Unit>, Vec<Unit>) =
+            units.into_iter().partition(|unit| Name::SERVICES.contains(&unit.name));
+        for group in [&mut services, &mut parts] {
+            group.iter().for_each(Unit::ask_to_stop);
+            group.iter_mut().for_each(Unit::stop);
         }
-        self.units().clear();
+        if self.settings.parts == Parts::Containers
+            && let Err(error) = containers::stop()
+        {
+            (self.say)(&format!("the containers do not stop: {error:#}"));
+        }
+    }
+
+    /// Each process, and if it is not ready, what it says instead.
+    #[must_use]
+    pub fn readiness(&self) -> Vec<(String, Result<(), String>)> {
+        let asked: Vec<_> = self
+            .units()
+            .iter()
+            .map(|unit| (unit.title(), unit.ready.clone()))
+            .collect();
+        let ask = |(title, ready): (String, Ready)| {
+            let answer = if ready.is_ready() { Ok(()) } else { Err(ready.answer()) };
+            (title, answer)
+        };
+        asked.into_iter().map(ask).collect()
     }
 
     fn add_and_start(&self, mut unit: Unit) -> anyhow::Result<()> {
@@ -342,6 +380,7 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
     fs::create_dir_all(folder)?;
     let file = File::create(folder.join("lock"))?;
     file.try_lock()
+        .ok()
         .context("this platform is already running: stop it with Ctrl-C there, or with `cargo kassa down`")?;
     Ok(file)
 }

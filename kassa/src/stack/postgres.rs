@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use rustix::process::Signal;
 
-use super::settings::Settings;
+use super::settings::{Parts, Settings};
 use super::unit::{Name, Ready, Unit};
 use crate::machine::fetch::run;
 use crate::machine::packages::postgres_bin;
@@ -60,7 +60,12 @@ impl Settings {
             Role::Owner => (format!("{name}_owner"), PASSWORD),
             Role::App => (format!("{name}_app"), PASSWORD),
         };
-        format!("postgres://{user}:{password}@127.0.0.1:{}/{name}", self.ports.postgres)
+        // Natively one server holds all databases; in containers each has its own.
+        let port = match (self.parts, database) {
+            (Parts::Containers, Database::Payments) => self.ports.postgres_payments,
+            _ => self.ports.postgres,
+        };
+        format!("postgres://{user}:{password}@127.0.0.1:{port}/{name}")
     }
 
     /// A superuser's URL of the server itself.

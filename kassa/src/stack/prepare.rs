@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Context as _;
 
 use super::postgres::{APP_PASSWORD, Database, Role};
-use super::settings::{Settings, root};
+use super::settings::{Parts, Settings, root};
 use crate::machine::fetch::run;
 use crate::machine::process::Launch;
 
@@ -19,8 +19,10 @@ pub(super) fn migrate(settings: &Settings) -> anyhow::Result<()> {
             ("KASSA_APP_PASSWORD", APP_PASSWORD.to_owned()),
         ];
         one_shot(&settings.program(program), &["migrate"], &env).context("could not migrate")?;
-        // `connect` was taken from everybody; the service's role gets it back for its own database alone.
-        grant_connect(settings, database)?;
+        if settings.parts == Parts::Native {
+            // `connect` was taken from everybody; the service's role gets it back for its own database alone.
+            grant_connect(settings, database)?;
+        }
     }
     Ok(())
 }

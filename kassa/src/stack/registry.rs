@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::process::Signal;
 
 use super::postgres::{Database, Role};
-use super::settings::Settings;
+use super::settings::{Settings, cache};
 use super::unit::{Name, Ready, Unit};
 use crate::machine::fetch;
 use crate::machine::process::Launch;
@@ -14,7 +14,7 @@ use crate::machine::process::Launch;
 pub(super) const API: &str = "/apis/ccompat/v7";
 
 pub(super) fn unit(settings: &Settings, java: &Path, say: &dyn Fn(&str)) -> anyhow::Result<Unit> {
-    let folder = fetch::registry(&settings.cache(), say)?;
+    let folder = fetch::registry(&cache(), say)?;
     let owner = settings.database_url(Database::Registry, Role::Owner);
     let (_, rest) = owner.split_once("://").unwrap_or_default();
     let (credentials, place) = rest.split_once('@').unwrap_or_default();

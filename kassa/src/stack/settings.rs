@@ -1,11 +1,11 @@
-//! Where a platform keeps its things, and on which ports it runs.
+//! Where a platform keeps its things, and how it runs.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
 use super::Name;
-use crate::machine::ports::{free_port, is_taken, owner};
+use super::ports::Ports;
 
 /// Where a platform keeps its things.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Settings {
     pub ports: Ports,
     /// Which build of the services runs.
     pub profile: Profile,
+    /// Where Kafka, the registry and Postgres run.
+    pub parts: Parts,
     /// After how much silence Kafka takes a consumer for dead.
     pub session_timeout_ms: u32,
     /// Whether the JVMs start quickly rather than run quickly.
@@ -46,126 +48,26 @@ impl Profile {
     }
 }
 
-/// The ports of a platform.
-#[derive(Clone, Copy, Debug)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Ports {
-    pub gateway: u16,
-    pub orders_api: u16,
-    pub payments_api: u16,
-    pub orders_processor: u16,
-    pub payments_processor: u16,
-    pub kafka: u16,
-    pub kafka_controller: u16,
-    pub registry: u16,
-    pub registry_management: u16,
-    pub postgres: u16,
-}
-
-impl Ports {
-    /// Where users expect them.
-    pub const LOCAL: Self = Self {
-        gateway: 8080,
-        orders_api: 8081,
-        payments_api: 8082,
-        orders_processor: 8091,
-        payments_processor: 8092,
-        kafka: 9092,
-        kafka_controller: 9093,
-        registry: 8085,
-        registry_management: 8086,
-        postgres: 5433,
-    };
-
-    /// Ports that nobody has now.
-    ///
-    /// # Errors
-    /// There are none.
-    pub fn free() -> std::io::Result<Self> {
-        Ok(Self {
-            gateway: free_port()?,
-            orders_api: free_port()?,
-            payments_api: free_port()?,
-            orders_processor: free_port()?,
-            payments_processor: free_port()?,
-            kafka: free_port()?,
-            kafka_controller: free_port()?,
-            registry: free_port()?,
-            registry_management: free_port()?,
-            postgres: free_port()?,
-        })
-    }
-
-    /// Each port by the name under which it can be moved.
-    pub fn named(&mut self) -> [(&'static str, &mut u16); 10] {
-        [
-            ("gateway", &mut self.gateway),
-            ("orders-api", &mut self.orders_api),
-            ("payments-api", &mut self.payments_api),
-            ("orders-processor", &mut self.orders_processor),
-            ("payments-processor", &mut self.payments_processor),
-            ("kafka", &mut self.kafka),
-            ("kafka-controller", &mut self.kafka_controller),
-            ("registry", &mut self.registry),
-            ("registry-management", &mut self.registry_management),
-            ("postgres", &mut self.postgres),
-        ]
-    }
-
-    /// Moves one, as `name=port`.
-    ///
-    /// # Errors
-    /// It is not of that form, or names no port of ours.
-    pub fn move_one(&mut self, text: &str) -> anyhow::Result<()> {
-        let Some((name, Ok(port))) = text.split_once('=').map(|(name, port)| (name, port.parse::<u16>())) else {
-            bail!("--port {text}: write --port gateway=9080");
-        };
-        let mut named = self.named();
-        let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
-        match named.iter_mut().find(|(known, _)| *known == name) {
-            Some((_, place)) => **place = port,
-            None => bail!("--port {text}: there is no {name}; there are {}", names.join(", ")),
-        }
-        Ok(())
-    }
-
-    /// # Errors
-    /// One is taken: which, by whom, and how to move it.
-    pub(super) fn check(mut self) -> anyhow::Result<()> {
-        for (name, port) in self.named() {
-            if is_taken(*port) {
-                let holder = match owner(*port) {
-                    Some((pid, command)) => format!("process {pid} ({command})"),
-                    None => "another user's process".to_owned(),
-                };
-                bail!(
-                    "port {port} for {name} is taken by {holder}; stop it, or move ours: --port {name}={}",
-                    *port + 1000
-                );
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn of(&self, name: Name) -> u16 {
-        match name {
-            Name::Gateway => self.gateway,
-            Name::OrdersApi => self.orders_api,
-            Name::PaymentsApi => self.payments_api,
-            Name::OrdersProcessor => self.orders_processor,
-            Name::PaymentsProcessor => self.payments_processor,
-            Name::Kafka => self.kafka,
-            Name::Registry => self.registry,
-            Name::Postgres => self.postgres,
-        }
-    }
+/// Where the parts run that are not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// As processes of this machine, in the stack's own folder.
+    Native,
+    /// In the containers of `docker-compose.yml`.
+    Containers,
 }
 
 impl Settings {
-    /// The platform of `cargo kassa up`: known ports, data that stays.
-    #[must_use]
-    pub fn local() -> Self {
-        Self::in_folder(root().join(".kassa/local"))
+    /// The platform of `cargo kassa up --name NAME`: known ports, data that stays.
+    ///
+    /// # Errors
+    /// The name is not one that a folder can have.
+    pub fn named(name: &str) -> anyhow::Result<Self> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        if name.is_empty() || !name.chars().all(is_plain) || name == "cache" {
+            bail!("--name {name}: letters, digits and hyphens make a name");
+        }
+        Ok(Self::in_folder(root().join(".kassa").join(name)))
     }
 
     pub(super) fn in_folder(folder: PathBuf) -> Self {
@@ -174,7 +76,8 @@ impl Settings {
             is_temporary: false,
             ports: Ports::LOCAL,
             profile: Profile::Debug,
-            session_timeout_ms: 10_000,
+            parts: Parts::Native,
+            session_timeout_ms: 6_000,
             quick_jvm: false,
             service_env: Vec::new(),
         }
@@ -189,16 +92,9 @@ impl Settings {
         Ok(Self {
             is_temporary: true,
             ports: Ports::free()?,
-            session_timeout_ms: 6_000,
             quick_jvm: true,
             ..Self::in_folder(folder)
         })
-    }
-
-    /// What was downloaded; shared by all stacks.
-    #[must_use]
-    pub fn cache(&self) -> PathBuf {
-        std::env::var_os("KASSA_CACHE_DIR").map_or_else(|| root().join(".kassa/cache"), PathBuf::from)
     }
 
     pub(super) fn logs(&self) -> PathBuf {
@@ -230,6 +126,12 @@ impl Settings {
     }
 }
 
+/// What was downloaded; shared by all stacks.
+#[must_use]
+pub fn cache() -> PathBuf {
+    std::env::var_os("KASSA_CACHE_DIR").map_or_else(|| root().join(".kassa/cache"), PathBuf::from)
+}
+
 /// The repository: where this crate was compiled from, or the folder that holds its manifest now.
 #[must_use]
 pub fn root() -> PathBuf {
@@ -247,29 +149,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_moved_by_name() {
-        let mut ports = Ports::LOCAL;
-        ports.move_one("gateway=9080").expect("a port");
-        assert_eq!(ports.gateway, 9080);
-        for wrong in ["gateway", "gateway=x", "nobody=1", "gateway=70000"] {
-            assert!(ports.move_one(wrong).is_err(), "{wrong}");
+    fn a_name_is_a_folders_and_nothing_more() {
+        assert!(Settings::named("second-1").is_ok());
+        for wrong in ["", "..", "a/b", "cache", "ä"] {
+            assert!(Settings::named(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_taken_port_is_refused_with_its_holder_and_the_way_out() {
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        let ports = Ports {
-            gateway: port,
-            ..Ports::free().expect("free ports")
-        };
-        let error = ports.check().expect_err("taken").to_string();
-        let wanted = [
-            port.to_string(),
-            std::process::id().to_string(),
-            "--port gateway=".to_owned(),
-        ];
-        assert!(wanted.iter().all(|text| error.contains(text)), "{error}");
     }
 }

@@ -136,6 +136,13 @@ impl Unit {
         }
     }
 
+    /// Sends the signal and does not wait, so that several stop at the same time.
+    pub(super) fn ask_to_stop(&self) {
+        if let Some(process) = &self.process {
+            process.ask_to_stop(self.stop_signal);
+        }
+    }
+
     pub(super) fn stop(&mut self) {
         self.is_wanted = false;
         if let Some(mut process) = self.process.take() {

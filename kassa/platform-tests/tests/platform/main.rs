@@ -4,6 +4,7 @@ mod answers;
 mod crashes;
 mod dead_letters;
 mod orders;
+mod outages;
 mod replays;
 mod replicas;
 
@@ -66,6 +67,9 @@ fn main() -> anyhow::Result<ExitCode> {
     all.extend(crashes::trials(&bench));
     all.extend(trials![bench;
         crashes::a_service_that_is_down_is_a_problem_of_the_gateway,
+        outages::an_outage_makes_no_dead_letters,
+        outages::the_registry_may_vanish_after_the_start,
+        outages::a_front_that_starts_without_the_registry_waits_for_it,
         replays::replayed_topics_change_no_row,
         replays::a_stalled_consumer_that_wakes_up_writes_nothing,
         dead_letters::bad_records_are_parked_and_harm_nobody,
