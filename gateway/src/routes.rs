@@ -33,13 +33,14 @@ impl Service {
 }
 
 /// The public paths. 404 and 405 are the gateway's own; nothing else reaches a service.
-pub const RULES: [RouteRule; 8] = [
+pub const RULES: [RouteRule; 9] = [
     RouteRule::user("/accounts", "POST"),
     RouteRule::user("/accounts/topup", "POST"),
     RouteRule::user("/accounts/balance", "GET"),
     RouteRule::user("/accounts/transactions", "GET"),
     RouteRule::user("/orders", "GET, POST"),
     RouteRule::user("/orders/{id}", "GET"),
+    RouteRule::user("/orders/{id}/events", "GET"),
     RouteRule::public("/openapi.json", "GET"),
     RouteRule::public("/docs", "GET"),
 ];

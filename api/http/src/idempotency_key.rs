@@ -1,5 +1,6 @@
 //! The `Idempotency-Key` header: 1 to 255 visible characters, bare or in quotes.
 
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName};
 
 use crate::problem::{Code, Problem};
@@ -39,6 +40,16 @@ pub fn key_reused() -> Problem {
         Code::IdempotencyKeyReused,
         "this Idempotency-Key came with another body before; take a new key",
     )
+}
+
+/// The first request with this key is still running, elsewhere.
+#[must_use]
+pub fn in_progress() -> Problem {
+    let problem = Problem::new(
+        Code::IdempotencyInProgress,
+        "the first request with this Idempotency-Key is still running; send it again in a moment",
+    );
+    problem.header(RETRY_AFTER, "1")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! It knows no domain word, no Kafka and no database.
 
 pub mod admin;
+pub mod etag;
 pub mod front;
 pub mod health;
 pub mod idempotency_key;
@@ -12,6 +13,7 @@ pub mod json_body;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod page;
+pub mod prefer;
 pub mod problem;
 pub mod request_id;
 pub mod route_table;

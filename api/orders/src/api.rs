@@ -1,7 +1,8 @@
 //! The operations on orders.
 
 use chrono::Utc;
-use http_kit::idempotency_key::{idempotency_key, key_reused};
+use http_kit::etag;
+use http_kit::idempotency_key::{idempotency_key, in_progress, key_reused};
 use http_kit::openapi::User;
 use http_kit::page;
 use http_kit::problem::{Code, Problem};
@@ -12,7 +13,6 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi, Tags};
 use schemas::{Amount, PaymentRequest};
-use sqlx::PgPool;
 use streams::request_keys::{Keyed, RequestKey};
 use streams::{Batcher, StagedEvent};
 use tracing::error;
@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::codec::LateCodec;
 use crate::json::{Order, OrderRequest, OrderStatus};
+use crate::wait::{NotFound, OrderEvents, OrderWaits, last_seen, version};
 
 /// Orders, from accepted to paid or declined.
 #[derive(Tags)]
@@ -30,8 +31,8 @@ enum Tag {
 /// Serves orders.
 #[derive(Clone, Debug)]
 pub struct OrdersApi {
-    pub(crate) pool: PgPool,
     pub(crate) place: Batcher<PlaceOrders>,
+    pub(crate) waits: OrderWaits,
     pub(crate) codec: LateCodec,
 }
 
@@ -47,7 +48,46 @@ enum PlaceAnswer {
         /// `true`: this is the first answer again.
         #[oai(header = "Idempotent-Replayed")]
         Option<String>,
+        /// The wait that was granted.
+        #[oai(header = "Preference-Applied")]
+        Option<String>,
     ),
+}
+
+#[derive(ApiResponse)]
+enum OrderAnswer {
+    /// The order.
+    #[oai(status = 200)]
+    Order(
+        Json<Order>,
+        /// Changes with the order.
+        #[oai(header = "ETag")]
+        String,
+        /// The wait that was granted.
+        #[oai(header = "Preference-Applied")]
+        Option<String>,
+    ),
+    /// You have seen this version: `If-None-Match` names it.
+    #[oai(status = 304)]
+    Known(
+        /// Changes with the order.
+        #[oai(header = "ETag")]
+        String,
+        /// The wait that was granted.
+        #[oai(header = "Preference-Applied")]
+        Option<String>,
+    ),
+}
+
+#[derive(ApiResponse)]
+enum EventsAnswer {
+    /// The order as it is, and again when it changes: events called `status` with the order as their data and `1`
+    /// (accepted) or `2` (closed) as their id. The stream ends once the order is closed. Comments keep it alive.
+    #[oai(status = 200)]
+    Stream(OrderEvents),
+    /// You have seen the last event: `Last-Event-ID` names it.
+    #[oai(status = 204)]
+    NothingMore,
 }
 
 #[derive(ApiResponse)]
@@ -74,6 +114,9 @@ impl OrdersApi {
         /// The same key and body again get the first answer again, and place nothing.
         #[oai(name = "Idempotency-Key")]
         _key: Header<Option<String>>,
+        /// `wait=10` answers once the order is closed, or after ten seconds; 30 at most.
+        #[oai(name = "Prefer")]
+        _prefer: Header<Option<String>>,
         headers: &HeaderMap,
         body: Json<OrderRequest>,
     ) -> poem::Result<PlaceAnswer> {
@@ -100,9 +143,16 @@ impl OrdersApi {
             Keyed::First(placed) => (placed, None),
             Keyed::Replayed(placed) => (placed, Some("true".to_owned())),
             Keyed::KeyReused => return Err(key_reused().into()),
+            Keyed::InProgress => return Err(in_progress().into()),
         };
         let location = format!("/orders/{}", placed.0.id);
-        Ok(PlaceAnswer::Placed(Json(placed.0.into()), location, replayed))
+        let (order, applied) = if replayed.is_some() {
+            // The first answer, as it was.
+            (placed.0, None)
+        } else {
+            self.waits.until_closed(placed.0, headers).await
+        };
+        Ok(PlaceAnswer::Placed(Json(order.into()), location, replayed, applied))
     }
 
     /// Your orders, newest first
@@ -120,7 +170,7 @@ impl OrdersApi {
         let limit = page::limit(limit.0)?;
         let before = page::cursor(cursor.0.as_deref())?;
         let wanted = status.0.map(orders::OrderStatus::from);
-        let mut rows = list_orders(&self.pool, &user.0.0, wanted, before, limit + 1)
+        let mut rows = list_orders(&self.waits.pool, &user.0.0, wanted, before, limit + 1)
             .await
             .map_err(Problem::from)?;
         let next = page::cut(&mut rows, limit, |order| order.id);
@@ -141,11 +191,47 @@ impl OrdersApi {
         user: User,
         /// The order's id.
         id: Path<String>,
-    ) -> poem::Result<Json<Order>> {
-        let missing = || Problem::new(Code::OrderNotFound, "you have no order with this id");
+        /// `wait=10` answers once the order is closed, or after ten seconds; 30 at most.
+        #[oai(name = "Prefer")]
+        _prefer: Header<Option<String>>,
+        /// The `ETag` of an answer before: 304 if the order is as it was.
+        #[oai(name = "If-None-Match")]
+        _known: Header<Option<String>>,
+        headers: &HeaderMap,
+    ) -> poem::Result<OrderAnswer> {
         let id = Uuid::try_parse(&id.0).map_err(|_| missing())?;
-        let order = find_order(&self.pool, &user.0.0, id).await.map_err(Problem::from)?;
-        Ok(Json(order.ok_or_else(missing)?.into()))
+        let order = find_order(&self.waits.pool, &user.0.0, id)
+            .await
+            .map_err(Problem::from)?
+            .ok_or_else(missing)?;
+        let (order, applied) = self.waits.until_closed(order, headers).await;
+        let tag = format!("\"{}\"", version(&order));
+        if etag::is_known(headers, &tag) {
+            return Ok(OrderAnswer::Known(tag, applied));
+        }
+        Ok(OrderAnswer::Order(Json(order.into()), tag, applied))
+    }
+
+    /// Watch an order
+    ///
+    /// Server-sent events, until the order is closed.
+    #[oai(path = "/orders/:id/events", method = "get", operation_id = "watchOrder")]
+    async fn watch_order(
+        &self,
+        user: User,
+        /// The order's id.
+        id: Path<String>,
+        /// The id of the last event that you have seen.
+        #[oai(name = "Last-Event-ID")]
+        _seen: Header<Option<String>>,
+        headers: &HeaderMap,
+    ) -> poem::Result<EventsAnswer> {
+        let id = Uuid::try_parse(&id.0).map_err(|_| missing())?;
+        let events = self.waits.events(&user.0.0, id, last_seen(headers)).await;
+        Ok(match events.map_err(Problem::from)?.map_err(|NotFound| missing())? {
+            Some(stream) => EventsAnswer::Stream(stream),
+            None => EventsAnswer::NothingMore,
+        })
     }
 }
 
@@ -178,6 +264,10 @@ impl OrdersApi {
             Problem::new(Code::InternalError, "the payment request could not be written")
         })
     }
+}
+
+fn missing() -> Problem {
+    Problem::new(Code::OrderNotFound, "you have no order with this id")
 }
 
 fn fingerprint(amount: Amount, description: Option<&str>) -> Vec<u8> {

@@ -44,6 +44,13 @@ pub(crate) struct Order {
     updated_at: DateTime<Utc>,
 }
 
+impl Order {
+    /// Whether nothing more will happen to it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.status != OrderStatus::New
+    }
+}
+
 impl From<orders::OrderStatus> for OrderStatus {
     fn from(status: orders::OrderStatus) -> Self {
         match status {

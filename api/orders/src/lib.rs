@@ -1,7 +1,7 @@
-//! Orders over HTTP: place, look, list.
+//! Orders over HTTP: place, look, list, wait.
 //!
 //! An order joins the batch that is committed next, with the event that asks for its payment, and is answered 201
-//! after that COMMIT.
+//! after that COMMIT. Whoever waits for its end shares one question to the database with all others who wait.
 
 mod api;
 mod codec;
@@ -9,6 +9,8 @@ mod description;
 mod json;
 mod operations;
 mod settings;
+mod wait;
+mod watcher;
 
 pub use api::OrdersApi;
 pub use operations::{RULES, document};

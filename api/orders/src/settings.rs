@@ -16,6 +16,8 @@ use streams::{Batcher, BatcherConfig};
 use crate::api::OrdersApi;
 use crate::codec::LateCodec;
 use crate::operations::{RULES, document, service};
+use crate::wait::OrderWaits;
+use crate::watcher::OrderWatcher;
 
 /// The front's own settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -80,7 +82,10 @@ pub async fn serve(common: CommonSettings, settings: ApiSettings) -> anyhow::Res
     );
     let api = OrdersApi {
         place: Batcher::start(PlaceOrders::new(pool.clone()), limits),
-        pool,
+        waits: OrderWaits {
+            watcher: OrderWatcher::start(pool.clone(), stopping.clone()),
+            pool,
+        },
         codec,
     };
     let service = service(api);

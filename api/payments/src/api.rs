@@ -1,6 +1,6 @@
 //! The operations on accounts.
 
-use http_kit::idempotency_key::{idempotency_key, key_reused};
+use http_kit::idempotency_key::{idempotency_key, in_progress, key_reused};
 use http_kit::openapi::User;
 use http_kit::page;
 use http_kit::problem::{Code, Problem};
@@ -116,6 +116,7 @@ impl PaymentsApi {
             Keyed::First(answer) => (answer, None),
             Keyed::Replayed(answer) => (answer, Some("true".to_owned())),
             Keyed::KeyReused => return Err(key_reused().into()),
+            Keyed::InProgress => return Err(in_progress().into()),
         };
         match answer {
             ToppedUp::Done(account) => Ok(TopUpAnswer::Done(Json(account.into()), replayed)),

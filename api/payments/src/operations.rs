@@ -54,3 +54,32 @@ pub fn document<T: poem_openapi::OpenApi>(service: &OpenApiService<T, ()>) -> Va
 pub(crate) fn service(api: PaymentsApi) -> OpenApiService<PaymentsApi, ()> {
     OpenApiService::new(api, "Kassa: accounts", env!("CARGO_PKG_VERSION"))
 }
+
+#[cfg(test)]
+mod tests {
+    use payments::{OpenAccounts, TopUpAccounts};
+    use streams::service::pool;
+    use streams::{Batcher, BatcherConfig};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_document_changes_only_on_purpose() {
+        let pool = pool("postgres://nobody.invalid/", 1, "test").expect("a URL");
+        let limits = BatcherConfig {
+            batch_max: 1,
+            queue_max: 1,
+            deadline: std::time::Duration::ZERO,
+        };
+        let service = service(PaymentsApi {
+            open: Batcher::start(OpenAccounts::new(pool.clone()), limits),
+            top_up: Batcher::start(TopUpAccounts::new(pool.clone()), limits),
+            pool,
+        });
+        let document = serde_json::to_string_pretty(&document(&service)).expect("JSON");
+        insta::assert_snapshot!(document);
+        for rule in RULES {
+            assert!(document.contains(&format!("\"{}\": {{", rule.path)), "{}", rule.path);
+        }
+    }
+}

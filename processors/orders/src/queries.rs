@@ -23,6 +23,22 @@ pub async fn find_order(pool: &PgPool, user_id: &str, id: Uuid) -> Result<Option
     row.map(OrderRow::into_order).transpose()
 }
 
+/// Those of these orders that are closed.
+///
+/// # Errors
+/// [`StoreError::Transient`]: the database did not answer.
+pub async fn find_closed(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Order>, StoreError> {
+    let rows: Vec<OrderRow> = sqlx::query_as(
+        "select id, user_id, amount, description, status, status_reason, created_at, updated_at
+           from orders where id = any($1) and status <> 'NEW'",
+    )
+    .bind(ids)
+    .fetch_all(pool)
+    .await
+    .map_err(|error| StoreError::from_sql("could not look for closed orders", error))?;
+    rows.into_iter().map(OrderRow::into_order).collect()
+}
+
 /// A page of a user's orders, newest first: those before `before`, `limit` at most.
 ///
 /// # Errors

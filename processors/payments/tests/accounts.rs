@@ -56,7 +56,7 @@ fn balances(answers: Vec<Keyed<ToppedUp>>) -> Vec<Result<Balance, ToppedUp>> {
     let balance = |answer| match answer {
         Keyed::First(ToppedUp::Done(view)) | Keyed::Replayed(ToppedUp::Done(view)) => Ok(view.balance),
         Keyed::First(other) | Keyed::Replayed(other) => Err(other),
-        Keyed::KeyReused => panic!("no key is used for two bodies here"),
+        other @ (Keyed::KeyReused | Keyed::InProgress) => panic!("{other:?}"),
     };
     answers.into_iter().map(balance).collect()
 }

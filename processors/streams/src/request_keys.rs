@@ -1,7 +1,7 @@
 //! Idempotency keys of requests: the first answer is written in the transaction of its effect, and given again.
 //!
 //! keys → [`admit`] (locks each key for this transaction) → effects of the fresh ones → [`Admission::complete`].
-//! A crash between COMMIT and answer loses nothing: the repeated request finds the answer.
+//! A crash between COMMIT and answer loses nothing: the repeated request finds the answer. Keys expire by the day.
 
 use std::collections::HashMap;
 
@@ -33,6 +33,8 @@ pub enum Keyed<A> {
     Replayed(A),
     /// An earlier request with the same key had another body.
     KeyReused,
+    /// Another process is just working on a request with this key; its answer will be there soon.
+    InProgress,
 }
 
 enum Slot {
@@ -43,6 +45,14 @@ enum Slot {
     /// The stored answer.
     Stored(String),
     Reused,
+    InProgress,
+}
+
+/// What the database knows of a key.
+enum Known {
+    /// Body and answer of its first request.
+    Answered(Vec<u8>, String),
+    InProgress,
 }
 
 /// Which requests of a batch are to have an effect.
@@ -58,7 +68,7 @@ fn identity(key: &RequestKey) -> Identity<'_> {
     (&key.scope, key.route, &key.key)
 }
 
-/// Enters the batch's keys. A key that another transaction is just working on is waited for.
+/// Locks the batch's keys. A key that another transaction is just working on is not waited for.
 ///
 /// # Errors
 /// [`StoreError`], by what happens next.
@@ -67,16 +77,16 @@ pub async fn admit<'a>(tx: &mut PgConnection, keys: &[Option<&'a RequestKey>]) -
     for key in keys.iter().flatten() {
         first.entry(identity(key)).or_insert(key);
     }
-    let stored = if first.is_empty() {
+    let known = if first.is_empty() {
         HashMap::new()
     } else {
-        enter(tx, first.into_values().collect()).await?
+        look_up(tx, first.into_values().collect()).await?
     };
-    Ok(sort(keys, &stored))
+    Ok(sort(keys, &known))
 }
 
 /// Decides each request of the batch, in order.
-fn sort<'a>(keys: &[Option<&'a RequestKey>], stored: &HashMap<[String; 3], (Vec<u8>, String)>) -> Admission<'a> {
+fn sort<'a>(keys: &[Option<&'a RequestKey>], known: &HashMap<Identity<'a>, Known>) -> Admission<'a> {
     let mut fresh = Vec::new();
     let mut leaders: HashMap<Identity<'a>, (usize, &'a [u8])> = HashMap::new();
     let slot = |(index, key): (usize, &Option<&'a RequestKey>)| {
@@ -85,13 +95,13 @@ fn sort<'a>(keys: &[Option<&'a RequestKey>], stored: &HashMap<[String; 3], (Vec<
             fresh.len() - 1
         };
         let Some(key) = key else { return Slot::Fresh(admit()) };
-        let (scope, route, name) = identity(key);
-        if let Some((fingerprint, answer)) = stored.get(&[scope.to_owned(), route.to_owned(), name.to_owned()]) {
-            return if *fingerprint == key.fingerprint {
-                Slot::Stored(answer.clone())
-            } else {
-                Slot::Reused
-            };
+        match known.get(&identity(key)) {
+            Some(Known::InProgress) => return Slot::InProgress,
+            Some(Known::Answered(fingerprint, answer)) if *fingerprint == key.fingerprint => {
+                return Slot::Stored(answer.clone());
+            }
+            Some(Known::Answered(..)) => return Slot::Reused,
+            None => {}
         }
         match leaders.get(&identity(key)) {
             Some((leader, fingerprint)) if *fingerprint == key.fingerprint => Slot::CopyOf(*leader),
@@ -111,47 +121,28 @@ fn sort<'a>(keys: &[Option<&'a RequestKey>], stored: &HashMap<[String; 3], (Vec<
     }
 }
 
-/// Returns the keys that had been there before, with fingerprint and answer.
-async fn enter(
+/// Locks the keys, and tells which of them are not fresh.
+async fn look_up<'a>(
     tx: &mut PgConnection,
-    mut keys: Vec<&RequestKey>,
-) -> Result<HashMap<[String; 3], (Vec<u8>, String)>, StoreError> {
-    // Sorted, so that two batches with the same keys never wait for each other in a ring.
-    keys.sort_by(|a, b| identity(a).cmp(&identity(b)));
-    let scopes: Vec<&str> = keys.iter().map(|key| key.scope.as_str()).collect();
-    let routes: Vec<&str> = keys.iter().map(|key| key.route).collect();
-    let names: Vec<&str> = keys.iter().map(|key| key.key.as_str()).collect();
-    let failed = |error| StoreError::from_sql("could not enter the idempotency keys", error);
-    let entered = sqlx::query(
-        "insert into streams.request_key (scope, route, key, fingerprint)
-         select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[]) on conflict do nothing",
-    )
-    .bind(&scopes)
-    .bind(&routes)
-    .bind(&names)
-    .bind(keys.iter().map(|key| key.fingerprint.as_slice()).collect::<Vec<_>>())
-    .execute(&mut *tx)
-    .await
-    .map_err(failed)?;
-    if entered.rows_affected() == keys.len() as u64 {
-        return Ok(HashMap::new());
-    }
-    let rows = sqlx::query(
-        "select k.scope, k.route, k.key, k.fingerprint, k.answer from streams.request_key k
-           join unnest($1::text[], $2::text[], $3::text[]) as asked(scope, route, key)
-             on asked.scope = k.scope and asked.route = k.route and asked.key = k.key
-          where k.answer is not null",
-    )
-    .bind(scopes)
-    .bind(routes)
-    .bind(names)
-    .fetch_all(tx)
-    .await
-    .map_err(failed)?;
-    Ok(rows
-        .into_iter()
-        .map(|row| ([row.get(0), row.get(1), row.get(2)], (row.get(3), row.get(4))))
-        .collect())
+    keys: Vec<&'a RequestKey>,
+) -> Result<HashMap<Identity<'a>, Known>, StoreError> {
+    let rows = sqlx::query("select n, in_progress, fingerprint, answer from streams.admit_request_keys($1, $2, $3)")
+        .bind(keys.iter().map(|key| key.scope.as_str()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.route).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.key.as_str()).collect::<Vec<_>>())
+        .fetch_all(tx)
+        .await
+        .map_err(|error| StoreError::from_sql("could not look the idempotency keys up", error))?;
+    let known = |row: sqlx::postgres::PgRow| {
+        let n = usize::try_from(row.get::<i64, _>(0)).expect("a place in the list, from 1");
+        let known = if row.get(1) {
+            Known::InProgress
+        } else {
+            Known::Answered(row.get(2), row.get(3))
+        };
+        (identity(keys[n - 1]), known)
+    };
+    Ok(rows.into_iter().map(known).collect())
 }
 
 impl Admission<'_> {
@@ -188,6 +179,7 @@ impl Admission<'_> {
             Slot::CopyOf(position) => Ok(Keyed::Replayed(answers[position].clone())),
             Slot::Stored(text) => serde_json::from_str(&text).map(Keyed::Replayed).map_err(unreadable),
             Slot::Reused => Ok(Keyed::KeyReused),
+            Slot::InProgress => Ok(Keyed::InProgress),
         };
         self.slots.into_iter().map(keyed).collect()
     }
@@ -206,13 +198,18 @@ async fn store(tx: &mut PgConnection, answers: &[(&RequestKey, String)]) -> Resu
         return Ok(());
     }
     sqlx::query(
-        "update streams.request_key k set answer = a.answer
-           from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as a(scope, route, key, answer)
-          where k.scope = a.scope and k.route = a.route and k.key = a.key",
+        "insert into streams.request_key (scope, route, key, fingerprint, answer)
+         select * from unnest($1::text[], $2::text[], $3::text[], $4::bytea[], $5::text[])",
     )
     .bind(answers.iter().map(|(key, _)| key.scope.as_str()).collect::<Vec<_>>())
     .bind(answers.iter().map(|(key, _)| key.route).collect::<Vec<_>>())
     .bind(answers.iter().map(|(key, _)| key.key.as_str()).collect::<Vec<_>>())
+    .bind(
+        answers
+            .iter()
+            .map(|(key, _)| key.fingerprint.as_slice())
+            .collect::<Vec<_>>(),
+    )
     .bind(answers.iter().map(|(_, answer)| answer.as_str()).collect::<Vec<_>>())
     .execute(tx)
     .await

@@ -1,7 +1,5 @@
 //! Idempotency keys against a real Postgres: copies within a batch, across batches, and at the same time.
 
-use std::time::Duration;
-
 use sqlx::PgPool;
 use streams::request_keys::{Keyed, RequestKey, admit};
 use streams::testing::TestDatabase;
@@ -91,20 +89,36 @@ fn a_rolled_back_request_leaves_its_key_free() {
 }
 
 #[test]
-fn a_copy_that_comes_at_the_same_time_waits_for_the_first_answer() {
+fn a_copy_that_comes_at_the_same_time_is_told_so_and_waits_for_nothing() {
     let database = TestDatabase::create(&[]);
     database.block_on(async {
         let pool = database.pool();
         let (a, mut tx) = (key("a", 1), pool.begin().await.expect("a transaction"));
         let admission = admit(&mut tx, &[Some(&a)]).await.expect("admitted");
-        let copies = [Some(a.clone())];
-        let copy = batch(pool, &copies, 9);
-        tokio::pin!(copy);
-        // The copy has begun and stands at the key; nothing lets it through before the first one commits.
-        let early = tokio::time::timeout(Duration::from_millis(300), &mut copy).await;
-        assert!(early.is_err(), "{early:?}");
+        // Another replica's batch: the copy is refused, and its neighbour is not held up.
+        let others = [Some(key("a", 1)), Some(key("b", 1)), Some(key("a", 2))];
+        let expected = [Keyed::InProgress, Keyed::First(11), Keyed::InProgress];
+        assert_eq!(batch(pool, &others, 10).await, expected);
         admission.complete(&mut tx, vec![1]).await.expect("completed");
         tx.commit().await.expect("committed");
-        assert_eq!(copy.await, [Keyed::Replayed(1)]);
+        let expected = [Keyed::Replayed(1), Keyed::Replayed(11), Keyed::KeyReused];
+        assert_eq!(batch(pool, &others, 20).await, expected);
+    });
+}
+
+#[test]
+fn a_key_is_known_in_the_partition_of_another_day_until_that_is_dropped() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        let keys = [Some(key("a", 1))];
+        assert_eq!(batch(pool, &keys, 1).await, [Keyed::First(1)]);
+        let yesterday = "update streams.request_key set created_at = created_at - interval '1 day'";
+        sqlx::query(yesterday).execute(pool).await.expect("updated");
+        assert_eq!(batch(pool, &keys, 2).await, [Keyed::Replayed(1)]);
+        let drop_old = "select streams.drop_old_request_keys(interval '0')";
+        let dropped: i32 = sqlx::query_scalar(drop_old).fetch_one(pool).await.expect("dropped");
+        assert_eq!(dropped, 1);
+        assert_eq!(batch(pool, &keys, 3).await, [Keyed::First(3)]);
     });
 }

@@ -201,6 +201,7 @@ pub(crate) async fn the_gateways_document_is_merged_and_served(platform: &Platfo
         "/accounts/transactions",
         "/orders",
         "/orders/{id}",
+        "/orders/{id}/events",
     ];
     assert_eq!(paths, expected);
     let page = platform

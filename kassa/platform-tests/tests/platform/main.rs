@@ -7,6 +7,7 @@ mod orders;
 mod outages;
 mod replays;
 mod replicas;
+mod waiting;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -67,6 +68,11 @@ fn main() -> anyhow::Result<ExitCode> {
     all.extend(crashes::trials(&bench));
     all.extend(trials![bench;
         crashes::a_service_that_is_down_is_a_problem_of_the_gateway,
+        waiting::a_post_that_waits_is_answered_with_the_closed_order,
+        waiting::a_get_waits_as_long_as_it_is_asked_to_and_no_longer,
+        waiting::a_stream_tells_of_each_change_and_ends_with_the_order,
+        waiting::a_stream_goes_on_after_its_replica_died,
+        waiting::every_replica_tells_of_an_order_that_another_one_took,
         outages::an_outage_makes_no_dead_letters,
         outages::the_registry_may_vanish_after_the_start,
         outages::a_front_that_starts_without_the_registry_waits_for_it,

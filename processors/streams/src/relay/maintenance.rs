@@ -16,6 +16,8 @@ pub(crate) struct Retention {
     pub(crate) outbox_hours: u32,
     /// Received event ids; longer than the topics keep their records.
     pub(crate) inbox_days: u32,
+    /// Idempotency keys with their answers.
+    pub(crate) request_key_hours: u32,
 }
 
 const EXTEND_EVERY: Duration = Duration::from_secs(10);
@@ -30,8 +32,10 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
         }
         if round % DROP_EVERY_ROUNDS == 0 {
             match drop_old(&pool, retention).await {
-                Ok((0, 0)) => {}
-                Ok((outbox, inbox)) => info!("dropped {outbox} outbox and {inbox} inbox partitions"),
+                Ok((0, 0, 0)) => {}
+                Ok((outbox, inbox, keys)) => {
+                    info!("dropped partitions: {outbox} of the outbox, {inbox} of the inbox, {keys} of request keys");
+                }
                 // A reader was in the way of a lock; the next round tries again.
                 Err(error) => warn!("could not drop old partitions: {}", error_chain(&error)),
             }
@@ -45,26 +49,29 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
 }
 
 async fn extend(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("select streams.extend_outbox(), streams.extend_inbox(0, 14)")
+    sqlx::query("select streams.extend_outbox(), streams.extend_inbox(0, 14), streams.extend_request_keys(14)")
         .execute(pool)
         .await?;
     Ok(())
 }
 
 /// In a transaction of its own that waits for no lock longer than 100 ms: writers queue behind a waiting lock.
-pub(crate) async fn drop_old(pool: &PgPool, retention: Retention) -> sqlx::Result<(i32, i32)> {
+pub(crate) async fn drop_old(pool: &PgPool, retention: Retention) -> sqlx::Result<(i32, i32, i32)> {
     let mut tx = pool.begin().await?;
     sqlx::query("set local lock_timeout = '100ms'")
         .execute(&mut *tx)
         .await?;
-    let dropped: (i32, i32) = sqlx::query_as(
-        "select streams.drop_old_outbox($1 * interval '1 hour'), streams.drop_old_inbox($2 * interval '1 day')",
+    let dropped: (i32, i32, i32) = sqlx::query_as(
+        "select streams.drop_old_outbox($1 * interval '1 hour'), streams.drop_old_inbox($2 * interval '1 day'),
+                streams.drop_old_request_keys($3 * interval '1 hour')",
     )
     .bind(f64::from(retention.outbox_hours))
     .bind(f64::from(retention.inbox_days))
+    .bind(f64::from(retention.request_key_hours))
     .fetch_one(&mut *tx)
     .await?;
     tx.commit().await?;
-    counter!("streams_partitions_dropped_total").increment(u64::try_from(dropped.0 + dropped.1).unwrap_or(0));
+    counter!("streams_partitions_dropped_total")
+        .increment(u64::try_from(dropped.0 + dropped.1 + dropped.2).unwrap_or(0));
     Ok(dropped)
 }

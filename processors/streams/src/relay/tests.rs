@@ -141,6 +141,7 @@ fn partitions_go_only_when_they_are_published_and_old() {
     let old = Retention {
         outbox_hours: 0,
         inbox_days: 0,
+        request_key_hours: 0,
     };
     database.block_on(async {
         stage(pool, "first").await;
@@ -150,10 +151,14 @@ fn partitions_go_only_when_they_are_published_and_old() {
             .await
             .expect("set");
         stage(pool, "second").await;
-        let all_but_inbox = Retention { inbox_days: 30, ..old };
+        let all_but_inbox = Retention {
+            inbox_days: 30,
+            request_key_hours: 48,
+            ..old
+        };
         assert_eq!(
             drop_old(pool, all_but_inbox).await.expect("dropped"),
-            (0, 0),
+            (0, 0, 0),
             "not published yet"
         );
         sqlx::query("update streams.relay set published = pg_current_snapshot()")
@@ -163,11 +168,13 @@ fn partitions_go_only_when_they_are_published_and_old() {
         let kept = Retention {
             outbox_hours: 1,
             inbox_days: 30,
+            request_key_hours: 48,
         };
-        assert_eq!(drop_old(pool, kept).await.expect("dropped"), (0, 0), "not old yet");
-        let (outbox, inbox) = drop_old(pool, old).await.expect("dropped");
+        assert_eq!(drop_old(pool, kept).await.expect("dropped"), (0, 0, 0), "not old yet");
+        let (outbox, inbox, keys) = drop_old(pool, old).await.expect("dropped");
         assert_eq!(outbox, 1);
         assert!(inbox > 0, "the days before today are gone");
+        assert_eq!(keys, 1, "yesterday's request keys are gone");
         let left: Vec<String> = sqlx::query_scalar("select record_key from streams.outbox")
             .fetch_all(pool)
             .await

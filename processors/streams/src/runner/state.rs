@@ -151,3 +151,67 @@ impl std::fmt::Debug for RunnerStatus {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(number: i32) -> TopicPartition {
+        TopicPartition::new("numbers", number)
+    }
+
+    fn quiet() -> RunnerStatus {
+        RunnerStatus::new(Arc::new(|_, _| ()))
+    }
+
+    #[test]
+    fn listeners_hear_each_change_once_with_what_was_before() {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let notes = heard.clone();
+        let note = move |new, old| notes.lock().expect("no panic").push((old, new));
+        let status = RunnerStatus::new(Arc::new(note));
+        for state in [RunnerState::Rebalancing, RunnerState::Running, RunnerState::Running] {
+            status.enter(state, None);
+        }
+        let expected = [
+            (RunnerState::Created, RunnerState::Rebalancing),
+            (RunnerState::Rebalancing, RunnerState::Running),
+        ];
+        assert_eq!(*heard.lock().expect("no panic"), expected);
+    }
+
+    #[test]
+    fn only_the_partition_whose_records_do_not_move_is_stalled() {
+        let status = quiet();
+        status.holds(&[partition(0), partition(1)]);
+        status.took_in_hand([partition(0)].iter());
+        assert_eq!(status.snapshot(Duration::from_secs(60)).stalled, []);
+        // A batch that is tried again keeps its time: what counts is the last commit.
+        let since = status.inner().in_hand[&partition(0)];
+        status.took_in_hand([partition(0), partition(1)].iter());
+        assert_eq!(status.inner().in_hand[&partition(0)], since);
+        let mut stalled: Vec<_> = status
+            .snapshot(Duration::ZERO)
+            .stalled
+            .into_iter()
+            .map(|(source, _)| source)
+            .collect();
+        stalled.sort();
+        assert_eq!(stalled, [partition(0), partition(1)]);
+        status.nothing_in_hand();
+        assert_eq!(status.snapshot(Duration::ZERO).stalled, []);
+    }
+
+    #[test]
+    fn a_partition_that_was_given_up_is_nobodys_stall() {
+        let status = quiet();
+        status.holds(&[partition(0), partition(1)]);
+        status.took_in_hand([partition(0), partition(1)].iter());
+        status.holds(&[partition(1)]);
+        let stalled = status.snapshot(Duration::ZERO).stalled;
+        assert_eq!(
+            stalled.into_iter().map(|(source, _)| source).collect::<Vec<_>>(),
+            [partition(1)]
+        );
+    }
+}

@@ -80,6 +80,7 @@ impl Working {
         let retention = Retention {
             outbox_hours: self.settings.outbox_retention_hours,
             inbox_days: self.settings.inbox_retention_days,
+            request_key_hours: self.settings.request_key_retention_hours,
         };
         tokio::spawn(maintain_partitions(self.pool.clone(), retention, self.stopping.clone()));
         let Some(topology) = self.connect_to_registry().await? else {

@@ -43,6 +43,9 @@ pub struct ProcessorSettings {
     /// How long received event ids are kept; longer than the topics keep their records.
     #[serde(default = "default_inbox_retention_days")]
     pub inbox_retention_days: u32,
+    /// How long idempotency keys are remembered, at least; they go by the day.
+    #[serde(default = "default_request_key_retention_hours")]
+    pub request_key_retention_hours: u32,
     /// Records in hand for so long without a commit turn the process red.
     #[serde(default = "default_stall_ms")]
     pub stall_ms: u64,
@@ -102,6 +105,9 @@ fn default_outbox_retention_hours() -> u32 {
 }
 fn default_inbox_retention_days() -> u32 {
     14
+}
+fn default_request_key_retention_hours() -> u32 {
+    48
 }
 fn default_stall_ms() -> u64 {
     30_000
