@@ -1,6 +1,7 @@
 //! The outermost layer of every process: what is true of each request, whatever it asks for.
 //!
-//! request id → route table (404, 405, OPTIONS, HEAD) → gateway only → identity → body rules → endpoint → problem+json.
+//! request id → message rules → route table (404, 405, OPTIONS, HEAD) → gateway only → identity → body rules →
+//! endpoint → problem+json.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -10,13 +11,14 @@ use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use metrics::{counter, histogram};
 use poem::{Endpoint, Request, Response};
-use tracing::{debug, error};
+use tracing::{Instrument as _, debug, error};
 
-use crate::identity::{GatewayOnly, user_id};
-use crate::json_body;
+use crate::identity::{GatewayOnly, user_header};
 use crate::problem::{Code, PROBLEM_JSON, Problem};
 use crate::request_id::{X_REQUEST_ID, request_id};
 use crate::route_table::{self, Access, RouteRule};
+use crate::trace::{self, Hop, HopKind, TRACEPARENT};
+use crate::{json_body, message_rules};
 
 /// Wraps the routes of a process.
 #[derive(Debug)]
@@ -25,7 +27,8 @@ pub struct Front<E> {
     pub routes: E,
     /// What they are, for 404 and 405.
     pub rules: Vec<RouteRule>,
-    /// Who may call the routes for users; `None` at the gateway, where everybody comes in.
+    /// Who may call the routes for users, and then with one identity; `None` at the gateway, where everybody comes in
+    /// and which finds out itself who asks.
     pub gateway_only: Option<GatewayOnly>,
     /// Whether bodies are read and checked here; the gateway streams them through.
     pub check_bodies: bool,
@@ -48,7 +51,11 @@ impl<E: Endpoint> Endpoint for Front<E> {
         request.extensions_mut().insert(RequestId(id.clone()));
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
 
-        let answer = AssertUnwindSafe(self.serve(request)).catch_unwind().await;
+        let mut hop = self.hop_of(&mut request);
+        let log = tracing::info_span!("request", id = %id);
+        let answer = AssertUnwindSafe(self.serve(request).instrument(log))
+            .catch_unwind()
+            .await;
         let mut response = match answer {
             Ok(Ok(response)) => as_problem(response, &path, &id),
             Ok(Err(failure)) => self.respond_to_error(&failure, &path, &id),
@@ -60,6 +67,10 @@ impl<E: Endpoint> Endpoint for Front<E> {
         }
         response.headers_mut().insert(X_REQUEST_ID, id_header);
         let status = response.status();
+        hop.set("http.response.status_code", i64::from(status.as_u16()));
+        if status.is_server_error() {
+            hop.fail(status.as_str());
+        }
         counter!("http_requests_total", "status" => status.as_str().to_owned()).increment(1);
         histogram!("http_request_seconds").record(started.elapsed().as_secs_f64());
         debug!(request.id = %id, "{method} {path} {} in {} ms", status.as_u16(), started.elapsed().as_millis());
@@ -67,10 +78,31 @@ impl<E: Endpoint> Endpoint for Front<E> {
     }
 }
 
+impl<E> Front<E> {
+    /// The request's hop, which whatever it causes comes after.
+    fn hop_of(&self, request: &mut Request) -> Hop {
+        if !trace::is_on() {
+            return Hop::start(String::new, HopKind::Server, None);
+        }
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        let route = route_table::find(&self.rules, path).map_or("", |rule| rule.path);
+        let parent = request.headers().get(TRACEPARENT).and_then(|value| value.to_str().ok());
+        let mut hop = Hop::start(|| format!("{method} {route}"), HopKind::Server, parent);
+        hop.set("http.request.method", method.to_owned());
+        hop.set("http.route", route);
+        hop.set("url.path", path.to_owned());
+        if let Some(traceparent) = hop.traceparent().and_then(|text| HeaderValue::try_from(text).ok()) {
+            request.headers_mut().insert(TRACEPARENT, traceparent);
+        }
+        hop
+    }
+}
+
 const INTERNAL: &str = "the error is in the log under this request id";
 
 impl<E: Endpoint> Front<E> {
     async fn serve(&self, mut request: Request) -> poem::Result<Response> {
+        message_rules::check(request.version(), request.headers())?;
         let path = request.uri().path();
         let Some(rule) = route_table::find(&self.rules, path) else {
             return Err(Problem::new(Code::NotFound, "no such path").into());
@@ -87,11 +119,11 @@ impl<E: Endpoint> Front<E> {
         if *request.method() == Method::HEAD {
             request.set_method(Method::GET);
         }
-        if rule.access == Access::User {
-            if let Some(gateway_only) = &self.gateway_only {
-                gateway_only.check(&request)?;
-            }
-            user_id(request.headers())?;
+        if rule.access == Access::User
+            && let Some(gateway_only) = &self.gateway_only
+        {
+            gateway_only.check(&request)?;
+            user_header(request.headers())?;
         }
         if self.check_bodies && *request.method() == Method::POST {
             json_body::check(&mut request).await?;

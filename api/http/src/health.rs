@@ -21,12 +21,13 @@ struct Inner {
 
 #[derive(Debug)]
 struct PartState {
+    is_needed: bool,
     reason: Option<String>,
     since: Instant,
     checked: Instant,
 }
 
-/// One thing that the process needs; down until it is said to be up.
+/// One thing that the process needs or watches; down until it is said to be up.
 #[derive(Clone, Debug)]
 pub struct Part {
     health: Health,
@@ -49,6 +50,7 @@ pub struct Readiness {
 pub struct PartReport {
     name: &'static str,
     status: &'static str,
+    needed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     since_seconds: f64,
@@ -63,8 +65,19 @@ impl Health {
     /// Adds a part that must be up for the process to be ready.
     #[must_use]
     pub fn part(&self, name: &'static str) -> Part {
+        self.add(name, true)
+    }
+
+    /// Adds a part that is reported, and without which the process can do its work all the same.
+    #[must_use]
+    pub fn watched(&self, name: &'static str) -> Part {
+        self.add(name, false)
+    }
+
+    fn add(&self, name: &'static str, is_needed: bool) -> Part {
         let now = Instant::now();
         let state = PartState {
+            is_needed,
             reason: Some("starting".to_owned()),
             since: now,
             checked: now,
@@ -99,11 +112,12 @@ impl Health {
             .collect()
     }
 
-    /// Whether everything is up.
+    /// Whether everything is up that is needed.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         let inner = self.inner();
-        !inner.stopping && inner.parts.values().all(|part| part.reason.is_none())
+        let mut needed = inner.parts.values().filter(|part| part.is_needed);
+        !inner.stopping && needed.all(|part| part.reason.is_none())
     }
 
     /// Everything, for `/health/ready`.
@@ -114,6 +128,7 @@ impl Health {
         let report = |(name, part): (&&'static str, &PartState)| PartReport {
             name,
             status: if part.reason.is_none() { "up" } else { "down" },
+            needed: part.is_needed,
             reason: part.reason.clone(),
             since_seconds: part.since.elapsed().as_secs_f64(),
             checked_seconds_ago: part.checked.elapsed().as_secs_f64(),
@@ -177,6 +192,17 @@ mod tests {
         database.up();
         health.stopping();
         assert_eq!(health.readiness().status, "stopping");
+    }
+
+    #[test]
+    fn a_part_that_is_only_watched_is_reported_and_changes_nothing() {
+        let health = Health::default();
+        health.part("database").up();
+        health.watched("neighbour").down("away");
+        let readiness = serde_json::to_value(health.readiness()).expect("JSON");
+        assert_eq!((health.is_ready(), &readiness["status"]), (true, &"ready".into()));
+        assert_eq!(readiness["parts"][1]["status"], "down");
+        assert_eq!(readiness["parts"][1]["needed"], false);
     }
 
     #[test]

@@ -22,10 +22,11 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
         )
     };
     let text = value.to_str().map_err(|_| refuse())?;
-    let bare = text
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(text);
+    let bare = match text.strip_prefix('"') {
+        // Quotes come in pairs.
+        Some(rest) => rest.strip_suffix('"').ok_or_else(refuse)?,
+        None => text,
+    };
     let is_visible = bare.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
     if values.next().is_some() || !is_visible || !(1..=255).contains(&bare.len()) {
         return Err(refuse());
@@ -68,7 +69,7 @@ mod tests {
         assert_eq!(parse("\"abc\""), parse("abc"));
         assert_eq!(parse("abc"), Ok(Some("abc".to_owned())));
         assert_eq!(idempotency_key(&HeaderMap::new()), Ok(None));
-        for text in ["", "\"\"", "a\tb", &"x".repeat(256)] {
+        for text in ["", "\"\"", "\"", "\"abc", "a\tb", &"x".repeat(256)] {
             assert!(parse(text).is_err(), "{text:?}");
         }
     }

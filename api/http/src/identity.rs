@@ -1,6 +1,6 @@
 //! Who asks: the `X-User-Id` header, and the credential by which services know the gateway.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use poem::Request;
 
 use crate::problem::{Code, Problem};
@@ -15,11 +15,27 @@ pub const X_KASSA_INTERNAL: HeaderName = HeaderName::from_static("x-kassa-intern
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserId(pub String);
 
+/// Whether this can be a user's id: 1 to 255 visible ASCII characters.
+#[must_use]
+pub fn is_user_id(bytes: &[u8]) -> bool {
+    (1..=255).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+}
+
 /// Reads the one identity of a request.
 ///
 /// # Errors
 /// `invalid_identity`: missing, empty, twice or malformed.
 pub fn user_id(headers: &HeaderMap) -> Result<UserId, Problem> {
+    let value = user_header(headers)?.to_str();
+    let text = value.map_err(|_| Problem::new(Code::InvalidIdentity, "X-User-Id must be ASCII"))?;
+    Ok(UserId(text.to_owned()))
+}
+
+/// The same, as it stands in the request: it can be passed on without a copy.
+///
+/// # Errors
+/// `invalid_identity`: missing, empty, twice or malformed.
+pub fn user_header(headers: &HeaderMap) -> Result<&HeaderValue, Problem> {
     let refuse = |detail| Problem::new(Code::InvalidIdentity, detail);
     let mut values = headers.get_all(X_USER_ID).iter();
     let value = values
@@ -28,43 +44,35 @@ pub fn user_id(headers: &HeaderMap) -> Result<UserId, Problem> {
     if values.next().is_some() {
         return Err(refuse("send X-User-Id once, not twice"));
     }
-    let is_visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
-    if !is_visible || !(1..=255).contains(&value.len()) {
+    if !is_user_id(value.as_bytes()) {
         return Err(refuse("X-User-Id must be 1 to 255 visible ASCII characters"));
     }
-    Ok(UserId(
-        value
-            .to_str()
-            .map_err(|_| refuse("X-User-Id must be ASCII"))?
-            .to_owned(),
-    ))
+    Ok(value)
 }
 
 /// Lets only the gateway in; in demo mode also whoever comes from this machine.
 #[derive(Clone, Debug)]
 pub struct GatewayOnly {
     mode: Mode,
-    credential: Option<String>,
+    credential: Option<HeaderValue>,
 }
 
 impl GatewayOnly {
     /// As the settings say.
-    #[must_use]
-    pub fn new(common: &CommonSettings) -> Self {
-        let credential = common
-            .internal_credential
-            .as_ref()
-            .map(|secret| secret.expose().to_owned());
-        Self {
+    ///
+    /// # Errors
+    /// No credential outside demo mode, or one that cannot be shown.
+    pub fn new(common: &CommonSettings) -> anyhow::Result<Self> {
+        Ok(Self {
             mode: common.mode,
-            credential,
-        }
+            credential: common.credential()?,
+        })
     }
 
     /// # Errors
     /// `unauthorized`: not the gateway.
     pub fn check(&self, request: &Request) -> Result<(), Problem> {
-        let shown = request.headers().get(X_KASSA_INTERNAL).map(http::HeaderValue::as_bytes);
+        let shown = request.headers().get(X_KASSA_INTERNAL).map(HeaderValue::as_bytes);
         let is_gateway = match (&self.credential, shown) {
             (Some(expected), Some(shown)) => equal_in_constant_time(expected.as_bytes(), shown),
             _ => false,
@@ -94,7 +102,7 @@ mod tests {
     use super::*;
 
     fn headers(values: &[&[u8]]) -> HeaderMap {
-        let value = |bytes: &&[u8]| (X_USER_ID, http::HeaderValue::from_bytes(bytes).expect("a header value"));
+        let value = |bytes: &&[u8]| (X_USER_ID, HeaderValue::from_bytes(bytes).expect("a header value"));
         values
             .iter()
             .map(value)

@@ -2,9 +2,14 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::time::Duration;
 
+use bytes::Bytes;
 use http::HeaderValue;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body as _;
 use poem::{Body, Request};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
@@ -13,19 +18,48 @@ use crate::problem::{Code, Problem};
 /// The largest body.
 pub const BODY_MAX_BYTES: usize = 16 * 1024;
 
+/// How long a body may take to arrive, if nothing else is set.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads the whole body.
+///
+/// # Errors
+/// `payload_too_large`, before more is read than is allowed; `request_timeout`; `invalid_request` for one that breaks
+/// off, or whose chunks cannot be read.
+pub async fn read(request: &mut Request, timeout: Duration) -> Result<Bytes, Problem> {
+    let body: BoxBody<Bytes, std::io::Error> = request.take_body().into();
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let declared = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok());
+    let declared = declared.and_then(|value| value.parse::<u64>().ok());
+    if declared.is_some_and(|length| length > BODY_MAX_BYTES as u64) {
+        return Err(too_large());
+    }
+    // A body in one piece, as most are, is not copied.
+    match tokio::time::timeout(timeout, Limited::new(body, BODY_MAX_BYTES).collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Problem::new(
+            Code::InvalidRequest,
+            "the body broke off, or cannot be read",
+        )),
+        Err(_) => Err(Problem::new(
+            Code::RequestTimeout,
+            format!("the body must arrive within {} ms", timeout.as_millis()),
+        )),
+    }
+}
+
 /// Reads the body, checks it and puts it back.
 ///
 /// # Errors
-/// `payload_too_large`, `unsupported_media_type`, or `invalid_request` for a key that comes twice.
+/// Those of [`read`], `unsupported_media_type`, or `invalid_request` for a key that comes twice.
 pub async fn check(request: &mut Request) -> Result<(), Problem> {
-    let bytes = request
-        .take_body()
-        .into_bytes_limit(BODY_MAX_BYTES)
-        .await
-        .map_err(|error| match error {
-            poem::error::ReadBodyError::PayloadTooLarge => too_large(),
-            _ => Problem::new(Code::InvalidRequest, "the body ended early"),
-        })?;
+    let bytes = read(request, BODY_TIMEOUT).await?;
     if bytes.is_empty() {
         // Whoever needs a body will miss it; whoever needs none does not care for its type.
         request
@@ -40,10 +74,9 @@ pub async fn check(request: &mut Request) -> Result<(), Problem> {
         ));
     }
     if let Err(error) = serde_json::from_slice::<NoKeyTwice>(&bytes) {
-        return Err(Problem::new(
-            Code::InvalidRequest,
-            format!("the body is not right: {error}"),
-        ));
+        let wrong = if error.is_data() { "right" } else { "JSON" };
+        let detail = format!("the body is not {wrong}: {error}");
+        return Err(Problem::new(Code::InvalidRequest, detail));
     }
     request.set_body(Body::from_bytes(bytes));
     Ok(())
@@ -52,7 +85,10 @@ pub async fn check(request: &mut Request) -> Result<(), Problem> {
 /// The body is larger than [`BODY_MAX_BYTES`].
 #[must_use]
 pub fn too_large() -> Problem {
-    Problem::new(Code::PayloadTooLarge, format!("a body may have {BODY_MAX_BYTES} bytes"))
+    Problem::new(
+        Code::PayloadTooLarge,
+        format!("a body may have {BODY_MAX_BYTES} bytes at most"),
+    )
 }
 
 fn is_json(content_type: Option<&HeaderValue>) -> bool {

@@ -1,6 +1,6 @@
 //! What every process of the platform shares at its HTTP side: settings, logs, health, and one way to answer.
 //!
-//! request → [`front::Front`] (request id, route table, limits, body rules) → endpoint → problem+json on every error.
+//! request → [`front::Front`] (request id, message and body rules, route table) → endpoint → problem+json on every error.
 //! It knows no domain word, no Kafka and no database.
 
 pub mod admin;
@@ -10,6 +10,7 @@ pub mod health;
 pub mod idempotency_key;
 pub mod identity;
 pub mod json_body;
+pub mod message_rules;
 #[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod page;
@@ -21,3 +22,4 @@ pub mod server;
 pub mod service;
 pub mod settings;
 pub mod telemetry;
+pub mod trace;

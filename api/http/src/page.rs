@@ -14,22 +14,20 @@ pub const MAX_LIMIT: u32 = 100;
 pub fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     match asked.unwrap_or(DEFAULT_LIMIT) {
         limit @ 1..=MAX_LIMIT => Ok(limit),
-        other => Err(Problem::new(
-            Code::InvalidRequest,
-            format!("limit must be 1 to {MAX_LIMIT}, not {other}"),
-        )),
+        _ => Err(wrong_limit()),
     }
 }
 
-/// Reads a cursor that an earlier page gave.
-///
-/// # Errors
-/// `invalid_request`: it is none of ours.
-pub fn cursor<T: std::str::FromStr>(given: Option<&str>) -> Result<Option<T>, Problem> {
-    let refuse = |_| Problem::new(Code::InvalidRequest, "the cursor is none that an earlier page gave");
-    given
-        .map(|text| text.parse::<T>().map_err(|_| ()).map_err(refuse))
-        .transpose()
+/// The number of rows is none that can be asked for.
+#[must_use]
+pub fn wrong_limit() -> Problem {
+    Problem::new(Code::InvalidRequest, format!("limit must be 1 to {MAX_LIMIT}"))
+}
+
+/// The cursor is none of ours.
+#[must_use]
+pub fn wrong_cursor() -> Problem {
+    Problem::new(Code::InvalidRequest, "the cursor is none that an earlier page gave")
 }
 
 /// Cuts a list of `limit + 1` rows to the page; the last row's cursor if there is more.
@@ -59,6 +57,5 @@ mod tests {
         assert_eq!(rows, [9, 8]);
         assert_eq!(cut(&mut rows, 2, |row| *row), None);
         assert!(limit(Some(0)).is_err() && limit(Some(101)).is_err() && limit(None) == Ok(50));
-        assert!(cursor::<i64>(Some("x")).is_err());
     }
 }

@@ -25,6 +25,8 @@ pub enum Code {
     MethodNotAllowed,
     UnsupportedMediaType,
     PayloadTooLarge,
+    HeadersTooLarge,
+    RequestTimeout,
     BalanceLimitExceeded,
     IdempotencyKeyReused,
     IdempotencyInProgress,
@@ -60,6 +62,16 @@ impl Code {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
                 "The body is too large",
+            ),
+            Self::HeadersTooLarge => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "headers_too_large",
+                "There are too many headers",
+            ),
+            Self::RequestTimeout => (
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                "The request takes too long to arrive",
             ),
             Self::BalanceLimitExceeded => (
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -107,6 +119,12 @@ impl Code {
         self.parts().1
     }
 
+    /// What it means, for people.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.parts().2
+    }
+
     /// Its status.
     #[must_use]
     pub fn status(self) -> StatusCode {
@@ -138,7 +156,7 @@ struct Document<'a> {
     r#type: String,
     title: &'a str,
     status: u16,
-    detail: &'a str,
+    detail: String,
     instance: &'a str,
     code: &'a str,
     request_id: &'a str,
@@ -192,27 +210,47 @@ impl Problem {
         self.code
     }
 
-    /// The answer to a request for `instance` with the id `request_id`.
-    #[must_use]
-    pub fn respond(&self, instance: &str, request_id: &str) -> Response {
+    /// The headers that come with it.
+    #[cfg(feature = "openapi")]
+    pub(crate) fn headers(&self) -> &[(HeaderName, String)] {
+        &self.headers
+    }
+
+    /// Its JSON, for a request for `instance` with the id `request_id`.
+    pub(crate) fn document(&self, instance: &str, request_id: &str) -> Vec<u8> {
         let (status, code, title) = self.code.parts();
         let document = Document {
             r#type: format!("urn:kassa:problem:{code}"),
             title,
             status: status.as_u16(),
-            detail: &self.detail,
+            detail: sentence(&self.detail),
             instance,
             code,
             request_id,
             errors: &self.errors,
         };
-        let body = serde_json::to_vec(&document).expect("strings and numbers are JSON");
-        let mut response = Response::builder().status(status).header(CONTENT_TYPE, PROBLEM_JSON);
+        serde_json::to_vec(&document).expect("strings and numbers are JSON")
+    }
+
+    /// The answer to a request for `instance` with the id `request_id`.
+    #[must_use]
+    pub fn respond(&self, instance: &str, request_id: &str) -> Response {
+        let mut response = Response::builder()
+            .status(self.code.status())
+            .header(CONTENT_TYPE, PROBLEM_JSON);
         for (name, value) in &self.headers {
             response = response.header(name, value);
         }
-        response.body(body)
+        response.body(self.document(instance, request_id))
     }
+}
+
+/// Details are written as logs show them, `try again`; people read `Try again.`
+fn sentence(detail: &str) -> String {
+    let mut letters = detail.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    let end = if detail.ends_with(['.', '!', '?']) { "" } else { "." };
+    first.chain(letters).chain(end.chars()).collect()
 }
 
 impl fmt::Display for Problem {
@@ -230,5 +268,19 @@ impl poem::error::ResponseError for Problem {
 
     fn as_response(&self) -> Response {
         self.respond("", "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detail_is_a_sentence() {
+        let problem = Problem::new(Code::OrderNotFound, "you have no order with this id");
+        let document: serde_json::Value = serde_json::from_slice(&problem.document("/orders/1", "id")).expect("JSON");
+        assert_eq!(document["detail"], "You have no order with this id.");
+        assert_eq!(problem.to_string(), "order_not_found: you have no order with this id");
+        assert_eq!(sentence("X-User-Id must be ASCII."), "X-User-Id must be ASCII.");
     }
 }

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use config::{Config, Environment, File, FileFormat, Value, ValueKind};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use http::HeaderValue;
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// Environment variables are this, then a setting's name in capitals.
 pub const PREFIX: &str = "KASSA";
@@ -42,22 +43,38 @@ pub struct CommonSettings {
     /// What the gateway shows to the services to prove itself.
     #[serde(default)]
     pub internal_credential: Option<Secret>,
-    /// How long running requests may take after a stop was asked for.
+    /// How long it goes on listening after a stop was asked for and ready has turned red, so that a balancer notices.
+    #[serde(default)]
+    pub drain_ms: u64,
+    /// How long running requests may take after that.
     #[serde(default = "default_stop_grace_ms")]
     pub stop_grace_ms: u64,
+    /// Where spans are sent, `http://host:4318` (OTLP over HTTP); no tracing if it is not set.
+    #[serde(default)]
+    pub otlp_endpoint: Option<String>,
+    /// Which part of the traces that begin here is recorded, 0 to 1; those from outside say it themselves.
+    #[serde(default = "default_trace_sample_ratio")]
+    pub trace_sample_ratio: f64,
 }
 
-const COMMON_KEYS: [&str; 6] = [
+const COMMON_KEYS: [&str; 9] = [
     "listen",
     "log_filter",
     "log_format",
     "mode",
     "internal_credential",
+    "drain_ms",
     "stop_grace_ms",
+    "otlp_endpoint",
+    "trace_sample_ratio",
 ];
 
 fn default_log_filter() -> String {
     "info".to_owned()
+}
+
+fn default_trace_sample_ratio() -> f64 {
+    1.0
 }
 
 fn default_stop_grace_ms() -> u64 {
@@ -84,6 +101,31 @@ pub enum Mode {
     Demo,
     /// Services believe the internal credential only.
     Production,
+}
+
+impl CommonSettings {
+    /// The internal credential, as the header that shows it; `None` only in demo mode.
+    ///
+    /// # Errors
+    /// None in any other mode, or one that no header can carry. An empty one would let in whoever shows nothing.
+    pub fn credential(&self) -> anyhow::Result<Option<HeaderValue>> {
+        let Some(secret) = &self.internal_credential else {
+            anyhow::ensure!(
+                self.mode == Mode::Demo,
+                "outside demo mode the gateway and the services know each other by a secret: set the same one for all \
+                 of them as KASSA_INTERNAL_CREDENTIAL=…"
+            );
+            return Ok(None);
+        };
+        let is_visible = !secret.expose().is_empty() && secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
+        anyhow::ensure!(
+            is_visible,
+            "internal_credential must be visible ASCII characters, at least one"
+        );
+        let mut value = HeaderValue::from_str(secret.expose())?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
 }
 
 /// A value that is never printed.
@@ -148,6 +190,37 @@ fn load_from<S: DeserializeOwned>(
     Ok((parse(common)?, parse(own)?))
 }
 
+/// A list: `a,b` in the environment and in flags, that or an array in the file. For `#[serde(deserialize_with)]`.
+///
+/// # Errors
+/// Neither.
+pub fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct List;
+
+    impl<'de> Visitor<'de> for List {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list, as a,b")
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<Vec<String>, E> {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(items.map(str::to_owned).collect())
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<String>, A::Error> {
+            let mut all = Vec::new();
+            while let Some(item) = items.next_element()? {
+                all.push(item);
+            }
+            Ok(all)
+        }
+    }
+
+    deserializer.deserialize_any(List)
+}
+
 fn parse<S: DeserializeOwned>(table: HashMap<String, Value>) -> anyhow::Result<S> {
     let table = Value::new(None, ValueKind::Table(table.into_iter().collect()));
     table.try_deserialize().map_err(|error| {
@@ -169,6 +242,8 @@ mod tests {
         database_url: Secret,
         #[serde(default)]
         limit_ms: u32,
+        #[serde(default, deserialize_with = "list")]
+        names: Vec<String>,
     }
 
     fn load_with(environment: &[(&str, &str)], set: &[&str]) -> anyhow::Result<(CommonSettings, Own)> {
@@ -193,6 +268,33 @@ mod tests {
         let (common, own) = load_with(&environment, &["limit_ms=7"]).expect("valid");
         assert_eq!((own.limit_ms, own.database_url.expose()), (7, "postgres://a"));
         assert_eq!(common.listen.port(), 80);
+    }
+
+    #[test]
+    fn a_list_is_separated_by_commas() {
+        let (_, own) = load_with(&[("KASSA_DATABASE_URL", "x"), ("KASSA_NAMES", "a, b,,c ")], &[]).expect("valid");
+        assert_eq!(own.names, ["a", "b", "c"]);
+        let array: Own = serde_json::from_str(r#"{ "database_url": "x", "names": ["a", "b"] }"#).expect("valid");
+        assert_eq!(array.names, ["a", "b"]);
+    }
+
+    #[test]
+    fn outside_demo_mode_there_must_be_a_credential_and_it_is_never_empty() {
+        let credential = |set: &[&str]| {
+            let (common, _) = load_with(&[("KASSA_DATABASE_URL", "x")], set).expect("valid");
+            common.credential()
+        };
+        assert!(credential(&[]).expect("demo").is_none());
+        let error = credential(&["mode=production"]).expect_err("none").to_string();
+        assert!(error.contains("KASSA_INTERNAL_CREDENTIAL"), "{error}");
+        for wrong in ["", "a b", "ü"] {
+            for mode in ["demo", "production"] {
+                let set = [format!("mode={mode}"), format!("internal_credential={wrong}")];
+                assert!(credential(&[&set[0], &set[1]]).is_err(), "{wrong:?}");
+            }
+        }
+        let value = credential(&["mode=production", "internal_credential=sesame"]).expect("valid");
+        assert_eq!(value.expect("some"), "sesame");
     }
 
     #[test]

@@ -36,21 +36,18 @@ fn client() -> TestClient<Front<Route>> {
         .at("/panics", panics)
         .at("/leaks", leaks)
         .at("/users", echo);
-    let gateway_only = Some(GatewayOnly::new(&crate::settings::CommonSettings {
-        listen: "127.0.0.1:1".parse().expect("an address"),
-        log_filter: String::new(),
-        log_format: crate::settings::LogFormat::Text,
-        mode: crate::settings::Mode::Production,
-        internal_credential: Some("credential".to_owned().into()),
-        stop_grace_ms: 0,
-    }));
-    TestClient::new(Front {
+    let common = serde_json::json!({
+        "listen": "127.0.0.1:1", "mode": "production", "internal_credential": "credential",
+    });
+    let common: crate::settings::CommonSettings = serde_json::from_value(common).expect("valid");
+    let front = Front {
         routes,
         rules: [&rules[..], &ADMIN].concat(),
-        gateway_only,
+        gateway_only: Some(GatewayOnly::new(&common).expect("a credential")),
         check_bodies: true,
         translate: |_| None,
-    })
+    };
+    TestClient::new(front).default_header("host", "kassa")
 }
 
 async fn assert_problem(response: TestResponse, status: u16, code: &str) -> String {
@@ -85,6 +82,15 @@ async fn options_answers_204_with_allow_and_head_has_no_body() {
     let head = client().head("/echo").send().await;
     head.assert_status_is_ok();
     head.assert_text("").await;
+}
+
+#[tokio::test]
+async fn a_head_that_can_be_read_in_two_ways_is_refused() {
+    let client = client();
+    let zipped = client.post("/echo").header("transfer-encoding", "gzip, chunked");
+    let answer = zipped.send().await;
+    answer.assert_header("connection", "close");
+    assert_problem(answer, 400, "invalid_request").await;
 }
 
 #[tokio::test]

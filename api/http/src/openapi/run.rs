@@ -6,7 +6,7 @@ use poem::{Endpoint, IntoResponse as _, Route, get};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::translate;
+use super::{swagger_page, translate};
 use crate::admin::{self, plain};
 use crate::front::Front;
 use crate::health::Health;
@@ -23,8 +23,6 @@ pub struct FrontService<E> {
     pub rules: &'static [RouteRule],
     /// The finished document, served as `/openapi.json`.
     pub document: Value,
-    /// The page for people, served as `/docs`.
-    pub swagger_html: String,
     /// Its health.
     pub health: Health,
     /// Renders the metrics.
@@ -38,13 +36,13 @@ const DOCS: [RouteRule; 2] = [
 ];
 
 impl<E: Endpoint + 'static> FrontService<E> {
-    /// Serves until `stopping`.
+    /// Serves until `stopping`, and for `drain_ms` more.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be listened on; outside demo mode, no credential by which the gateway is known.
     pub async fn serve(self, common: &CommonSettings, stopping: CancellationToken) -> anyhow::Result<()> {
         let document: Arc<str> = self.document.to_string().into();
-        let html: Arc<str> = self.swagger_html.into();
+        let html: Arc<str> = swagger_page().into();
         let json = move || {
             document
                 .to_string()
@@ -63,11 +61,12 @@ impl<E: Endpoint + 'static> FrontService<E> {
         let front = Front {
             routes,
             rules: [self.rules, &DOCS, &ADMIN].concat(),
-            gateway_only: Some(GatewayOnly::new(common)),
+            gateway_only: Some(GatewayOnly::new(common)?),
             check_bodies: true,
             translate,
         };
-        server::serve(common, front, &self.health, stopping).await
+        let drained = server::drained(common, &self.health, stopping);
+        server::serve(common, front, &self.health, drained).await
     }
 }
 
