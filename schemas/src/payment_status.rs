@@ -23,6 +23,8 @@ pub struct PaymentStatus {
     pub reason: Option<String>,
     /// When it was decided; microseconds.
     pub decided_at: DateTime<Utc>,
+    /// When the broker had the request, by the broker's clock; `None` before version 2.
+    pub request_published_at: Option<DateTime<Utc>>,
 }
 
 /// Whether an order was paid. A string on the wire, so that a later version may add one.
@@ -61,10 +63,16 @@ impl Event for PaymentStatus {
 
 impl AvroEvent for PaymentStatus {
     const SUBJECT: &'static str = "payment-status-value";
-    const VERSIONS: &'static [Version] = &[Version {
-        number: 1,
-        avsc: include_str!("../avro/payment-status/v1.avsc"),
-    }];
+    const VERSIONS: &'static [Version] = &[
+        Version {
+            number: 1,
+            avsc: include_str!("../avro/payment-status/v1.avsc"),
+        },
+        Version {
+            number: 2,
+            avsc: include_str!("../avro/payment-status/v2.avsc"),
+        },
+    ];
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,6 +85,8 @@ pub(crate) struct PaymentStatusWire {
     #[serde(default)]
     reason: Option<String>,
     decided_at: i64,
+    #[serde(default)]
+    request_published_at: Option<i64>,
 }
 
 impl OnTheWire for PaymentStatus {
@@ -94,6 +104,7 @@ impl OnTheWire for PaymentStatus {
             status: status.to_owned(),
             reason: self.reason.clone(),
             decided_at: self.decided_at.timestamp_micros(),
+            request_published_at: self.request_published_at.map(|time| time.timestamp_micros()),
         }
     }
 
@@ -110,6 +121,10 @@ impl OnTheWire for PaymentStatus {
             status,
             reason: wire.reason,
             decided_at: wire::time_from_micros(wire.decided_at, "decidedAt")?,
+            request_published_at: wire
+                .request_published_at
+                .map(|micros| wire::time_from_micros(micros, "requestPublishedAt"))
+                .transpose()?,
         })
     }
 }

@@ -114,6 +114,7 @@ fn statuses_are_read_and_written_alike() {
         status,
         reason: reason.map(str::to_owned),
         decided_at: DateTime::from_timestamp_micros(1).expect("a time"),
+        request_published_at: reason.map(|_| DateTime::from_timestamp_micros(3_000).expect("a time")),
     };
     let events = [
         (PaymentOutcome::Success, None),
@@ -131,6 +132,8 @@ fn statuses_are_read_and_written_alike() {
     for ((event, value), bytes) in events.iter().zip(&values).zip(&theirs) {
         assert_eq!(value["reason"], json!(event.reason));
         assert_eq!(value["decidedAt"], json!("1970-01-01T00:00:00.000001+00:00"));
+        let published = event.reason.as_ref().map(|_| "1970-01-01T00:00:00.003000+00:00");
+        assert_eq!(value["requestPublishedAt"], json!(published));
         assert_eq!(codec.deserialize(bytes).as_ref(), Ok(event));
     }
     assert_eq!(theirs, ours, "nothing here has two ways to be written");

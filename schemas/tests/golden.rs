@@ -29,6 +29,7 @@ fn status() -> PaymentStatus {
         status: PaymentOutcome::Failed,
         reason: Some("insufficient_funds".to_owned()),
         decided_at: DateTime::from_timestamp_micros(1_700_000_000_234_567).expect("a time"),
+        request_published_at: Some(DateTime::from_timestamp_micros(1_700_000_000_200_000).expect("a time")),
     }
 }
 
@@ -36,15 +37,15 @@ fn file(subject: &str, version: u32) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{subject}.v{version}.hex"))
 }
 
-/// Every version's record is read as `expected`; the newest one is what is written today.
-fn check<E>(expected: &E)
+/// Every version's record is read as what it said; the newest one is what is written today.
+fn check<E>(as_written_in: impl Fn(u32) -> E)
 where
     E: AvroEvent + PartialEq,
     Codec<E>: event::Serializer<E> + event::Deserializer<E>,
 {
     let codec = Codec::<E>::offline(FIRST_ID);
     let newest = E::VERSIONS.last().expect("a version").number;
-    let written = codec.serialize(expected).expect("bytes");
+    let written = codec.serialize(&as_written_in(newest)).expect("bytes");
     let text: String = written.iter().map(|byte| format!("{byte:02x}")).collect();
     let path = file(E::SUBJECT, newest);
     if !path.exists() {
@@ -57,8 +58,8 @@ where
         let pairs = (0..golden.len()).step_by(2).map(|at| &golden[at..at + 2]);
         let bytes: Vec<u8> = pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hex")).collect();
         assert_eq!(
-            codec.deserialize(&bytes).as_ref(),
-            Ok(expected),
+            codec.deserialize(&bytes),
+            Ok(as_written_in(version.number)),
             "{} v{}",
             E::SUBJECT,
             version.number
@@ -71,10 +72,14 @@ where
 
 #[test]
 fn every_request_that_was_ever_written_can_be_read() {
-    check(&request());
+    check(|_| request());
 }
 
 #[test]
 fn every_status_that_was_ever_written_can_be_read() {
-    check(&status());
+    check(|version| PaymentStatus {
+        // Not there before version 2.
+        request_published_at: status().request_published_at.filter(|_| version >= 2),
+        ..status()
+    });
 }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use schemas::{PaymentOutcome, PaymentStatus};
 use streams::{Forward, NoOutput, Processor, Record, Reject};
 use uuid::Uuid;
@@ -18,8 +19,19 @@ const UNKNOWN_REASON: &str = "payment_declined";
 pub struct Closing {
     /// The batch's orders, as the decisions so far leave them; a missing one does not exist.
     pub orders: HashMap<Uuid, OrderState>,
-    /// The orders that this batch has closed.
-    pub closed: Vec<Uuid>,
+    /// The orders that this batch has closed, and when they passed each hop.
+    pub closed: Vec<(Uuid, Hops)>,
+}
+
+/// When an order passed what lies between its acceptance and its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hops {
+    /// The broker had its request, by the broker's clock.
+    pub request_published_at: Option<DateTime<Utc>>,
+    /// Its payment was decided, by the payments database's clock.
+    pub decided_at: Option<DateTime<Utc>>,
+    /// The broker had its status, by the broker's clock.
+    pub status_published_at: Option<DateTime<Utc>>,
 }
 
 /// An order as far as closing goes.
@@ -67,7 +79,12 @@ impl Processor for CloseOrder {
         };
         if !order.status.is_terminal() {
             *order = decided;
-            state.closed.push(event.order_id);
+            let hops = Hops {
+                request_published_at: event.request_published_at,
+                decided_at: Some(event.decided_at),
+                status_published_at: record.appended_at,
+            };
+            state.closed.push((event.order_id, hops));
         } else if order.status != decided.status {
             let (is, says) = (order.status.as_str(), decided.status.as_str());
             return Err(Reject::invalid(format!(

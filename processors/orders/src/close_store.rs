@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use streams::{PgTx, Record, StateStore, StoreError};
 use uuid::Uuid;
 
-use crate::close_order::{Closing, OrderState};
+use crate::close_order::{Closing, Hops, OrderState};
 use crate::order::OrderStatus;
 
 /// The orders of an orders database.
@@ -46,23 +46,44 @@ impl StateStore<PaymentStatus> for PgClosing {
         if state.closed.is_empty() {
             return Ok(());
         }
-        let closed: Vec<(&Uuid, &OrderState)> = state.closed.iter().map(|id| (id, &state.orders[id])).collect();
+        let closed: Vec<(&Uuid, &OrderState, &Hops)> = state
+            .closed
+            .iter()
+            .map(|(id, hops)| (id, &state.orders[id], hops))
+            .collect();
         let done = sqlx::query(
-            "update orders set status = c.status, status_reason = c.reason, updated_at = now()
-               from unnest($1::uuid[], $2::text[], $3::text[]) as c(id, status, reason)
+            "update orders
+                set status = c.status, status_reason = c.reason, updated_at = now(),
+                    request_published_at = c.request_published_at, decided_at = c.decided_at,
+                    status_published_at = c.status_published_at
+               from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[])
+                    as c(id, status, reason, request_published_at, decided_at, status_published_at)
               where orders.id = c.id and orders.status = 'NEW'",
         )
-        .bind(closed.iter().map(|(id, _)| **id).collect::<Vec<_>>())
+        .bind(closed.iter().map(|(id, ..)| **id).collect::<Vec<_>>())
         .bind(
             closed
                 .iter()
-                .map(|(_, order)| order.status.as_str())
+                .map(|(_, order, _)| order.status.as_str())
                 .collect::<Vec<_>>(),
         )
         .bind(
             closed
                 .iter()
-                .map(|(_, order)| order.reason.as_deref())
+                .map(|(_, order, _)| order.reason.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            closed
+                .iter()
+                .map(|(.., hops)| hops.request_published_at)
+                .collect::<Vec<_>>(),
+        )
+        .bind(closed.iter().map(|(.., hops)| hops.decided_at).collect::<Vec<_>>())
+        .bind(
+            closed
+                .iter()
+                .map(|(.., hops)| hops.status_published_at)
                 .collect::<Vec<_>>(),
         )
         .execute(&mut **tx)

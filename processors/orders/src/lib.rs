@@ -9,11 +9,12 @@ mod memory_store;
 mod order;
 mod place_order;
 pub mod queries;
+pub mod timeline;
 mod topology;
 
 use sqlx::migrate::Migrator;
 
-pub use close_order::{CloseOrder, Closing, OrderState};
+pub use close_order::{CloseOrder, Closing, Hops, OrderState};
 pub use close_store::PgClosing;
 pub use memory_store::MemoryClosing;
 pub use order::{Order, OrderStatus};

@@ -22,6 +22,7 @@ fn status(order_id: Uuid, reason: Option<&str>) -> PaymentStatus {
         },
         reason: reason.map(str::to_owned),
         decided_at: Utc::now(),
+        request_published_at: None,
     }
 }
 

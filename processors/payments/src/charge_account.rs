@@ -102,11 +102,11 @@ impl Processor for ChargeAccount {
             }
             // Asked again under another event id: the same answer again, and no second debit.
             let again = before.clone();
-            out_status(request, &again, out);
+            out_status(record, &again, out);
             return Ok(());
         }
         let attempt = state.attempt(request, out);
-        out_status(request, &attempt, out);
+        out_status(record, &attempt, out);
         state.new_attempts.push(request.order_id);
         state.attempts.insert(request.order_id, attempt);
         Ok(())
@@ -146,7 +146,8 @@ impl Charging {
     }
 }
 
-fn out_status(request: &PaymentRequest, attempt: &Attempt, out: &mut Forward<PaymentStatus>) {
+fn out_status(record: &Record<PaymentRequest>, attempt: &Attempt, out: &mut Forward<PaymentStatus>) {
+    let request = &record.event;
     let status = PaymentStatus {
         event_id: out.next_event_id(),
         order_id: request.order_id,
@@ -158,6 +159,7 @@ fn out_status(request: &PaymentRequest, attempt: &Attempt, out: &mut Forward<Pay
         },
         reason: attempt.declined.clone(),
         decided_at: attempt.decided_at,
+        request_published_at: record.appended_at,
     };
     out.forward(status);
 }

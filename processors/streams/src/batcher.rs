@@ -15,6 +15,9 @@ use crate::backoff::Backoff;
 use crate::error_chain::error_chain;
 use crate::state_store::StoreError;
 
+/// A database that has not answered by then has fallen silent; what it did is found out by committing again.
+const COMMIT_LIMIT: Duration = Duration::from_secs(20);
+
 /// Commits many requests in one transaction.
 pub trait CommitBatch: Send + Sync + 'static {
     /// What is asked. It carries whatever makes a second commit of the same request harmless, an id for
@@ -169,7 +172,8 @@ impl<C: CommitBatch> Committer<C> {
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
         loop {
             let started = Instant::now();
-            match self.commit.commit(requests).await {
+            let commit = tokio::time::timeout(COMMIT_LIMIT, self.commit.commit(requests)).await;
+            match commit.unwrap_or_else(|_| Err(StoreError::silent("could not commit the batch", COMMIT_LIMIT))) {
                 Ok(answers) => {
                     histogram!("batcher_batch_requests").record(requests.len() as f64);
                     histogram!("batcher_commit_seconds").record(started.elapsed().as_secs_f64());

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use http_kit::trace::TRACEPARENT;
+
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicPartition {
@@ -49,6 +52,8 @@ pub struct RawRecord {
     pub value: Option<Vec<u8>>,
     /// All headers, in order.
     pub headers: Vec<Header>,
+    /// When the broker appended it, by the broker's clock; `None` of a record that was parked meanwhile.
+    pub appended_at: Option<DateTime<Utc>>,
 }
 
 impl RawRecord {
@@ -59,9 +64,6 @@ impl RawRecord {
         std::str::from_utf8(header.value.as_deref()?).ok()
     }
 }
-
-/// The header that carries the trace context (W3C Trace Context).
-pub(crate) const TRACEPARENT: &str = "traceparent";
 
 /// A record whose value has been decoded.
 #[derive(Clone, Debug)]
@@ -74,4 +76,6 @@ pub struct Record<E> {
     pub offset: i64,
     /// The trace that the record belongs to.
     pub traceparent: Option<String>,
+    /// When the broker appended it, by the broker's clock.
+    pub appended_at: Option<DateTime<Utc>>,
 }

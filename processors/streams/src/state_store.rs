@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::time::Duration;
 
 use crate::error_chain::error_chain;
 use crate::record::Record;
@@ -77,6 +78,15 @@ impl StoreError {
         Self::Transient {
             doing: doing.to_owned(),
             source: "a row changed in between".into(),
+        }
+    }
+
+    /// The database has not answered within `limit`, and may never: a network that swallows packets closes nothing.
+    #[must_use]
+    pub(crate) fn silent(doing: &str, limit: Duration) -> Self {
+        Self::Transient {
+            doing: doing.to_owned(),
+            source: format!("no answer within {} s", limit.as_secs()).into(),
         }
     }
 

@@ -98,6 +98,7 @@ scenarios! {
     what_the_database_refuses_is_found_among_many
     a_parked_key_goes_on_in_its_own_order
     a_record_that_fails_again_stays_parked
+    a_parked_key_keeps_its_order_for_months
     a_letter_that_was_parked_twice_is_one
     an_unknown_schema_is_learnt_or_parked
     event_ids_too_far_from_now_are_parked
@@ -233,6 +234,20 @@ scenario! { fn a_parked_key_goes_on_in_its_own_order(fresh) {
     bench.count("a", &[5], TOGETHER);
     bench.driver.replay_topics();
     assert_eq!(bench.sum("a"), Some(118));
+}}
+
+scenario! { fn a_parked_key_keeps_its_order_for_months(fresh) {
+    let mut bench = fresh();
+    bench.count("a", &[900], TOGETHER);
+    bench.count("a", &[100, 1, 2], TOGETHER);
+    bench.driver.advance(chrono::Duration::days(100));
+    // Nobody has removed the cause yet: the record fails again, and what waits behind it does not overtake it.
+    bench.driver.replay_dead_letters();
+    let stages: Vec<String> = bench.driver.dead_letters().into_iter().map(|(stage, _)| stage).collect();
+    assert_eq!(stages, ["store", "held", "held"]);
+    bench.driver.block_on(bench.store.shrink("a", 10));
+    bench.driver.replay_dead_letters();
+    assert_eq!(bench.sum("a"), Some(113));
 }}
 
 scenario! { fn a_record_that_fails_again_stays_parked(fresh) {

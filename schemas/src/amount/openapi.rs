@@ -54,6 +54,6 @@ macro_rules! money_openapi {
     };
 }
 
-money_openapi!(Amount, r"^[0-9]{1,13}(\.[0-9]{1,2})?$", "50.00");
-money_openapi!(Balance, r"^[0-9]{1,13}\.[0-9]{2}$", "50.00");
-money_openapi!(SignedAmount, r"^-?[0-9]{1,13}\.[0-9]{2}$", "-50.00");
+money_openapi!(Amount, r"^[0-9]{1,13}(\.[0-9]{1,2})?$", "30.00");
+money_openapi!(Balance, r"^[0-9]{1,13}\.[0-9]{2}$", "70.00");
+money_openapi!(SignedAmount, r"^-?[0-9]{1,13}\.[0-9]{2}$", "-30.00");

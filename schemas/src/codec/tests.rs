@@ -142,13 +142,13 @@ fn fields_outside_their_rules_are_refused_by_name() {
 
 #[test]
 fn what_a_newer_version_writes_is_read_by_an_older_service() {
-    let newer = PaymentStatus::VERSIONS[0].avsc.replace(
+    let newer = PaymentStatus::VERSIONS[1].avsc.replace(
         "\"fields\": [",
         "\"fields\": [ { \"name\": \"currency\", \"type\": [\"null\", \"string\"], \"default\": null },",
     );
     let schema = keep(Schema::parse_str(&newer).expect("a schema"));
     let codec = Codec::<PaymentStatus>::offline(1);
-    codec.readers.write().expect("no panic").insert(2, reader(schema));
+    codec.readers.write().expect("no panic").insert(9, reader(schema));
     let today = PaymentStatus {
         event_id: Uuid::now_v7(),
         order_id: Uuid::now_v7(),
@@ -156,10 +156,11 @@ fn what_a_newer_version_writes_is_read_by_an_older_service() {
         status: PaymentOutcome::Success,
         reason: None,
         decided_at: DateTime::from_timestamp_micros(5).expect("a time"),
+        request_published_at: None,
     };
     let bytes = codec.serialize(&today).expect("bytes");
     // The new field comes first: the second branch of its union, then three letters.
-    let newer = [&[0, 0, 0, 0, 2, 2, 6][..], b"EUR", &bytes[HEADER_BYTES..]].concat();
+    let newer = [&[0, 0, 0, 0, 9, 2, 6][..], b"EUR", &bytes[HEADER_BYTES..]].concat();
     assert_eq!(codec.deserialize(&newer), Ok(today));
 }
 

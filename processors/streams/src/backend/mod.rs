@@ -8,6 +8,7 @@ mod postgres;
 
 use std::future::Future;
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use memory::{MemoryBackend, MemoryTx};
@@ -62,8 +63,9 @@ pub enum Verdict {
 /// The answer to [`Backend::receive`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Receipt {
-    /// Positions moved, arrivals entered in the inbox; one verdict for each arrival, in order.
-    Received(Vec<Verdict>),
+    /// Positions moved, arrivals entered in the inbox; one verdict for each arrival, in order. And the time of the
+    /// transaction by the database's clock, where it has one: the batch is decided at that time.
+    Received(Vec<Verdict>, Option<DateTime<Utc>>),
     /// Another member has taken over one of the partitions: roll back, write nothing.
     Fenced,
 }
@@ -114,6 +116,8 @@ pub struct DueLetter {
     pub id: i64,
     /// The record, whole.
     pub raw: RawRecord,
+    /// Whether it was an event when it was parked; then its key waits behind it, however long that takes.
+    pub was_decoded: bool,
 }
 
 /// How trying a parked record again ended.

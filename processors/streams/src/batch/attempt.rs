@@ -5,13 +5,15 @@ use std::panic::AssertUnwindSafe;
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
+use http_kit::trace::Hop;
 
 use super::decode::Decoded;
 use super::{BatchReport, BatchRunner, Epochs, positions_after};
 use crate::backend::{Arrival, Backend, Parking, Receipt, Stage, Verdict};
 use crate::outbox::StagedEvent;
+use crate::processor::Reject;
 use crate::state_store::StoreError;
-use crate::topology::{DecodedRecord, Pipeline};
+use crate::topology::{DecodedRecord, Pipeline, Processed};
 
 /// Records that are known to fail: index in the slice, stage, cause.
 pub(super) type Failed = HashMap<usize, (Stage, String)>;
@@ -50,11 +52,12 @@ impl<B: Backend> BatchRunner<B> {
             let is_arrival =
                 |index: &usize| slice[*index].event.is_ok() && !failed.contains_key(index) && !waiting.contains(index);
             let arriving: Vec<usize> = (0..slice.len()).filter(is_arrival).collect();
-            let verdicts = self.receive(&mut tx, epochs, slice, &arriving).await?;
+            let (verdicts, clock) = self.receive(&mut tx, epochs, slice, &arriving).await?;
+            let now = clock.unwrap_or(now);
 
-            let (staged, rejected) = self.process(&mut tx, now, slice, &arriving, &verdicts).await?;
-            if !rejected.is_empty() {
-                failed.extend(rejected);
+            let decided = self.process(&mut tx, now, slice, &arriving, &verdicts).await?;
+            if !decided.rejected.is_empty() {
+                failed.extend(decided.rejected);
                 continue;
             }
             let held = arriving
@@ -63,9 +66,10 @@ impl<B: Backend> BatchRunner<B> {
                 .filter(|(_, verdict)| **verdict == Verdict::Held);
             let held: HashSet<usize> = held.map(|(index, _)| *index).chain(waiting).collect();
             let parkings = parkings(slice, &failed, &held);
-            self.backend.append_to_outbox(&mut tx, &staged).await?;
+            self.backend.append_to_outbox(&mut tx, &decided.staged).await?;
             self.backend.park(&mut tx, self.topology.name(), &parkings).await?;
             self.backend.commit(tx).await?;
+            drop(decided.hops);
             return Ok(BatchReport {
                 applied: verdicts.iter().filter(|verdict| **verdict == Verdict::Fresh).count(),
                 duplicates: verdicts
@@ -73,7 +77,7 @@ impl<B: Backend> BatchRunner<B> {
                     .filter(|verdict| **verdict == Verdict::Duplicate)
                     .count(),
                 parked: parkings.len(),
-                staged: staged.len(),
+                staged: decided.staged.len(),
             });
         }
     }
@@ -84,7 +88,7 @@ impl<B: Backend> BatchRunner<B> {
         epochs: &Epochs,
         slice: &[Decoded<'_>],
         arriving: &[usize],
-    ) -> Result<Vec<Verdict>, AttemptError> {
+    ) -> Result<(Vec<Verdict>, Option<DateTime<Utc>>), AttemptError> {
         let arrival = |index: &usize| {
             let item = &slice[*index];
             item.event_id().map(|event_id| Arrival {
@@ -99,7 +103,7 @@ impl<B: Backend> BatchRunner<B> {
             .receive(tx, self.topology.name(), &positions, &arrivals, false)
             .await?
         {
-            Receipt::Received(verdicts) => Ok(verdicts),
+            Receipt::Received(verdicts, clock) => Ok((verdicts, clock)),
             Receipt::Fenced => Err(AttemptError::Fenced),
         }
     }
@@ -112,8 +116,8 @@ impl<B: Backend> BatchRunner<B> {
         slice: &[Decoded<'_>],
         arriving: &[usize],
         verdicts: &[Verdict],
-    ) -> Result<(Vec<StagedEvent>, Failed), AttemptError> {
-        let (mut staged, mut rejected) = (Vec::new(), Failed::new());
+    ) -> Result<Decided, AttemptError> {
+        let mut decided = Decided::default();
         for pipeline in self.topology.pipelines() {
             let is_fresh = |(index, verdict): &(&usize, &Verdict)| {
                 **verdict == Verdict::Fresh && *slice[**index].raw.source.topic == *pipeline.source_topic()
@@ -132,16 +136,22 @@ impl<B: Backend> BatchRunner<B> {
                 continue;
             }
             let processed = process_caught(pipeline.as_ref(), tx, now, batch).await?;
-            staged.extend(processed.0);
-            rejected.extend(
-                processed
-                    .1
-                    .into_iter()
-                    .map(|(at, cause)| (fresh[at], (Stage::Process, cause))),
-            );
+            decided.staged.extend(processed.staged);
+            decided.hops.extend(processed.hops);
+            let reject = |(at, reject): (usize, Reject)| (fresh[at], (Stage::Process, reject.to_string()));
+            decided.rejected.extend(processed.rejects.into_iter().map(reject));
         }
-        Ok((staged, rejected))
+        Ok(decided)
     }
+}
+
+/// What the processors made of a slice.
+#[derive(Default)]
+struct Decided {
+    staged: Vec<StagedEvent>,
+    rejected: Failed,
+    /// The records' part in their traces: it ends with the commit.
+    hops: Vec<Hop>,
 }
 
 /// A panic in a processor is a programmer's mistake with some record: park that record, keep the service up.
@@ -150,15 +160,9 @@ pub(super) async fn process_caught<Tx: Send>(
     tx: &mut Tx,
     now: DateTime<Utc>,
     batch: Vec<&DecodedRecord>,
-) -> Result<(Vec<StagedEvent>, Vec<(usize, String)>), AttemptError> {
+) -> Result<Processed, AttemptError> {
     match AssertUnwindSafe(pipeline.process(tx, now, batch)).catch_unwind().await {
-        Ok(Ok(processed)) => {
-            let rejects = processed
-                .rejects
-                .into_iter()
-                .map(|(index, reject)| (index, reject.to_string()));
-            Ok((processed.staged, rejects.collect()))
-        }
+        Ok(Ok(processed)) => Ok(processed),
         Ok(Err(error)) => Err(error.into()),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);

@@ -34,6 +34,8 @@ pub(super) async fn decode_all<'a, Tx: Send + 'static>(
     Ok(decoded)
 }
 
+/// Decodes a record that comes from its topic: its id must be one that the inbox can remember.
+///
 /// # Errors
 /// Only [`LearnError::Unavailable`]: it is the registry that is away, and no record may suffer for it.
 pub(super) async fn decode_one<'a, Tx: Send + 'static>(
@@ -41,15 +43,28 @@ pub(super) async fn decode_one<'a, Tx: Send + 'static>(
     now: DateTime<Utc>,
     raw: &'a RawRecord,
 ) -> Result<Decoded<'a>, LearnError> {
+    let decoded = decode_parked(topology, raw).await?;
+    Ok(Decoded {
+        raw,
+        event: decoded.event.and_then(|event| check_id_time(event, now)),
+    })
+}
+
+/// Decodes a record that was parked. The inbox keeps the day of an open dead letter, so its age does not matter.
+///
+/// # Errors
+/// As [`decode_one`].
+pub(super) async fn decode_parked<'a, Tx: Send + 'static>(
+    topology: &Topology<Tx>,
+    raw: &'a RawRecord,
+) -> Result<Decoded<'a>, LearnError> {
     let pipeline = topology
         .pipeline(&raw.source.topic)
         .expect("only the topology's topics are read");
     let event = match pipeline.decode(raw) {
-        Decoding::Decoded(event) => check_id_time(event, now),
+        Decoding::Decoded(event) => Ok(event),
         Decoding::Undecodable(cause) => Err(cause),
-        Decoding::NeedsSchema(id) => learn_and_decode(pipeline, raw, id)
-            .await?
-            .and_then(|event| check_id_time(event, now)),
+        Decoding::NeedsSchema(id) => learn_and_decode(pipeline, raw, id).await?,
     };
     Ok(Decoded { raw, event })
 }

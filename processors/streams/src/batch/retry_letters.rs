@@ -6,7 +6,7 @@
 use chrono::{DateTime, Utc};
 
 use super::attempt::{AttemptError, process_caught};
-use super::decode::{Decoded, decode_one};
+use super::decode::{Decoded, decode_one, decode_parked};
 use super::{BatchError, BatchRunner, Epochs, give_up};
 use crate::backend::{Arrival, Backend, DueLetter, PositionUpdate, Receipt, Retried, Stage, Verdict};
 use crate::record::TopicPartition;
@@ -46,9 +46,12 @@ impl<B: Backend> BatchRunner<B> {
         epochs: &Epochs,
         letter: &DueLetter,
     ) -> Result<Retried, BatchError> {
-        let decoded = decode_one(&self.topology, now, &letter.raw)
-            .await
-            .map_err(BatchError::Registry)?;
+        let decoded = if letter.was_decoded {
+            decode_parked(&self.topology, &letter.raw).await
+        } else {
+            decode_one(&self.topology, now, &letter.raw).await
+        };
+        let decoded = decoded.map_err(BatchError::Registry)?;
         let retried = match self.apply_letter(now, epochs, letter, &decoded).await {
             Ok(()) => return Ok(Retried::Applied),
             Err(LetterError::Failed(stage, cause)) => Retried::Failed { stage, cause },
@@ -81,18 +84,20 @@ impl<B: Backend> BatchRunner<B> {
             event_id: event.event_id,
             raw: &letter.raw,
         };
-        if self.enter(&mut tx, epochs, letter, &[arrival]).await? == [Verdict::Fresh] {
+        let (verdicts, clock) = self.enter(&mut tx, epochs, letter, &[arrival]).await?;
+        if verdicts == [Verdict::Fresh] {
+            let now = clock.unwrap_or(now);
             let topic = &letter.raw.source.topic;
             let pipeline = self
                 .topology
                 .pipeline(topic)
                 .expect("only the topology's topics are read");
-            let (staged, rejects) = process_caught(pipeline, &mut tx, now, vec![event]).await?;
-            if let Some((_, cause)) = rejects.into_iter().next() {
-                return Err(LetterError::Failed(Stage::Process, cause));
+            let processed = process_caught(pipeline, &mut tx, now, vec![event]).await?;
+            if let Some((_, reject)) = processed.rejects.into_iter().next() {
+                return Err(LetterError::Failed(Stage::Process, reject.to_string()));
             }
             self.backend
-                .append_to_outbox(&mut tx, &staged)
+                .append_to_outbox(&mut tx, &processed.staged)
                 .await
                 .map_err(AttemptError::from)?;
         }
@@ -111,7 +116,7 @@ impl<B: Backend> BatchRunner<B> {
         epochs: &Epochs,
         letter: &DueLetter,
         arrivals: &[Arrival<'_>],
-    ) -> Result<Vec<Verdict>, AttemptError> {
+    ) -> Result<(Vec<Verdict>, Option<DateTime<Utc>>), AttemptError> {
         let source = letter.raw.source.clone();
         let epoch = epochs.get(&source).copied().unwrap_or(super::NO_EPOCH);
         let position = PositionUpdate {
@@ -124,7 +129,7 @@ impl<B: Backend> BatchRunner<B> {
             .receive(tx, self.topology.name(), &[position], arrivals, true)
             .await?
         {
-            Receipt::Received(verdicts) => Ok(verdicts),
+            Receipt::Received(verdicts, clock) => Ok((verdicts, clock)),
             Receipt::Fenced => Err(AttemptError::Fenced),
         }
     }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
+use metrics::gauge;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -154,6 +155,10 @@ impl ClientContext for AssignmentContext {
     }
 
     fn stats(&self, statistics: Statistics) {
+        let lags = statistics.topics.values().flat_map(|topic| topic.partitions.values());
+        // -1 of a partition that is not ours.
+        let lag: i64 = lags.map(|partition| partition.consumer_lag.max(0)).sum();
+        gauge!("streams_consumer_lag_records").set(lag as f64);
         let broker_up = statistics.brokers.values().any(|broker| broker.state == "UP");
         let joined = statistics.cgrp.is_some_and(|group| group.join_state == "steady");
         *self.group.lock().unwrap_or_else(PoisonError::into_inner) = GroupState { broker_up, joined };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::DateTime;
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -197,5 +198,9 @@ fn detach(source: &TopicPartition, message: &BorrowedMessage<'_>) -> RawRecord {
             .headers()
             .map(|headers| headers.iter().map(header).collect())
             .unwrap_or_default(),
+        appended_at: message
+            .timestamp()
+            .to_millis()
+            .and_then(DateTime::from_timestamp_millis),
     }
 }

@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 use tracing::debug;
 
 use super::client_config;
-use crate::record::TRACEPARENT;
 use crate::relay::OutboxEvent;
+use http_kit::trace::TRACEPARENT;
 
 /// Publishes batches of events and waits for their acknowledgements.
 pub(crate) struct KafkaPublisher {

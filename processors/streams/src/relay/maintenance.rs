@@ -1,8 +1,8 @@
-//! Keeps partitions ahead of need, and drops those that are old and read.
+//! Keeps partitions ahead of need, drops those that are old and read, and counts what waits for an operator.
 
 use std::time::Duration;
 
-use metrics::counter;
+use metrics::{counter, gauge};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -30,6 +30,10 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
         if let Err(error) = extend(&pool).await {
             warn!("could not create partitions ahead: {}", error_chain(&error));
         }
+        match count_open_letters(&pool).await {
+            Ok(open) => gauge!("streams_dead_letters_open").set(open as f64),
+            Err(error) => warn!("could not count the dead letters: {}", error_chain(&error)),
+        }
         if round % DROP_EVERY_ROUNDS == 0 {
             match drop_old(&pool, retention).await {
                 Ok((0, 0, 0)) => {}
@@ -49,10 +53,15 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
 }
 
 async fn extend(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("select streams.extend_outbox(), streams.extend_inbox(0, 14), streams.extend_request_keys(14)")
+    sqlx::query("select streams.extend_outbox(), streams.extend_inbox(14, 14), streams.extend_request_keys(14)")
         .execute(pool)
         .await?;
     Ok(())
+}
+
+async fn count_open_letters(pool: &PgPool) -> sqlx::Result<i64> {
+    let open = "select count(*) from streams.dead_letter where state in ('pending', 'held', 'replaying')";
+    sqlx::query_scalar(open).fetch_one(pool).await
 }
 
 /// In a transaction of its own that waits for no lock longer than 100 ms: writers queue behind a waiting lock.

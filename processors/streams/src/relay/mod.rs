@@ -5,6 +5,7 @@
 //! Progress is written behind the acknowledgements and not with each of them: after a crash some events
 //! are published again, and the receivers' inbox knows them.
 
+mod hops;
 mod lease;
 mod maintenance;
 mod read_window;

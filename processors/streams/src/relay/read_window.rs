@@ -41,12 +41,19 @@ pub(super) fn events<'a>(
 }
 
 /// After a restore from a dump, transaction ids have started anew and say nothing about the rows that came with it.
-/// Stamping those rows with this transaction publishes them once more; receivers know the ones that they had.
+/// Stamping the recent ones with this transaction publishes them once more; receivers know the ones that they had.
 pub(super) async fn restamp_after_restore(pool: &PgPool, epoch: i64) -> Result<(), StoreError> {
+    let failed = |error| StoreError::from_sql("could not restamp the outbox after a restore", error);
+    let mut tx = pool.begin().await.map_err(failed)?;
+    // However large it is: this happens once in the life of a database.
+    sqlx::query("set local statement_timeout = 0")
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
     sqlx::query("select streams.restamp_outbox($1)")
         .bind(epoch)
-        .execute(pool)
+        .execute(&mut *tx)
         .await
-        .map_err(|error| StoreError::from_sql("could not restamp the outbox after a restore", error))?;
-    Ok(())
+        .map_err(failed)?;
+    tx.commit().await.map_err(failed)
 }

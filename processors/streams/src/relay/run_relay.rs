@@ -3,15 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use futures_util::TryStreamExt as _;
 use http_kit::health::Part;
-use metrics::{counter, histogram};
+use metrics::{counter, gauge, histogram};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::OutboxEvent;
+use super::hops;
 use super::lease::{self, Progress, Tenure};
 use super::read_window;
 use super::window::Window;
@@ -157,6 +159,7 @@ impl Publishing<'_> {
                 return Ok(End::LeaseLost);
             }
             if published == 0 {
+                gauge!("streams_relay_behind_seconds").set(0.0);
                 self.relay.pause(idle.next()).await;
             } else {
                 idle.reset();
@@ -192,8 +195,14 @@ impl Publishing<'_> {
         chunk: &[OutboxEvent],
     ) -> anyhow::Result<()> {
         let started = Instant::now();
-        self.wait_for_broker(tenure, chunk).await?;
+        let (chunk, hops) = hops::start(chunk);
+        self.wait_for_broker(tenure, &chunk).await?;
+        drop(hops);
         self.relay.health.up();
+        if let Some(first) = chunk.first() {
+            let behind = Utc::now() - first.staged_at;
+            gauge!("streams_relay_behind_seconds").set(behind.as_seconds_f64());
+        }
         counter!("streams_relay_published_total").increment(chunk.len() as u64);
         histogram!("streams_relay_publish_seconds").record(started.elapsed().as_secs_f64());
         if let Some(last) = chunk.last() {

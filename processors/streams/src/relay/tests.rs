@@ -185,10 +185,47 @@ fn partitions_go_only_when_they_are_published_and_old() {
 }
 
 #[test]
-fn after_a_restore_everything_that_was_kept_is_published_again() {
+fn the_inbox_keeps_the_day_of_an_open_dead_letter() {
     let database = TestDatabase::create(&[]);
     let pool = database.pool();
     database.block_on(async {
+        let old = chrono::Utc::now() - chrono::Duration::days(3);
+        let millis = u64::try_from(old.timestamp_millis()).expect("after 1970");
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &[1; 10]).into_uuid();
+        let park = "insert into streams.dead_letter
+                        (subscription_id, partition, \"offset\", event_id, stage, state, holds_key, cause)
+                    values (1, 0, 0, $1, 'process', 'pending', true, 'a test')";
+        sqlx::query(park).bind(id).execute(pool).await.expect("parked");
+        let enter = "insert into streams.inbox (event_id, subscription_id, partition, \"offset\") values ($1, 1, 0, 0)";
+        sqlx::query("select streams.drop_old_inbox(interval '0')")
+            .execute(pool)
+            .await
+            .expect("dropped");
+        sqlx::query(enter)
+            .bind(id)
+            .execute(pool)
+            .await
+            .expect("its day is there");
+        let settle = "update streams.dead_letter set state = 'replayed'";
+        sqlx::query(settle).execute(pool).await.expect("settled");
+        let dropped: i32 = sqlx::query_scalar("select streams.drop_old_inbox(interval '0')")
+            .fetch_one(pool)
+            .await
+            .expect("dropped");
+        assert_eq!(dropped, 1);
+    });
+}
+
+#[test]
+fn after_a_restore_whatever_receivers_can_still_know_is_published_again() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        stage(pool, "of last month").await;
+        sqlx::query("update streams.outbox set staged_at = now() - interval '30 days'")
+            .execute(pool)
+            .await
+            .expect("updated");
         for key in ["a", "b"] {
             stage(pool, key).await;
         }

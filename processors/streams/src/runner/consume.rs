@@ -17,9 +17,12 @@ use crate::backoff::Backoff;
 use crate::batch::{BatchError, BatchReport, BatchRunner};
 use crate::error_chain::error_chain;
 use crate::kafka::consumer::{ConsumerConfig, KafkaConsumer, PolledBatch};
+use crate::state_store::StoreError;
 
 /// How long the thread waits for records before it looks after other things.
 const POLL: Duration = Duration::from_millis(100);
+/// The database ends a statement before this; only one that has fallen silent takes longer.
+const BATCH_LIMIT: Duration = Duration::from_secs(90);
 /// How often parked records are looked at.
 const LETTERS_EVERY: Duration = Duration::from_millis(500);
 
@@ -97,7 +100,11 @@ impl<B: Backend> Runner<B> {
                 .took_in_hand(in_hand.records.iter().map(|record| &record.source));
             let started = Instant::now();
             let run = self.batches.run(Utc::now(), &in_hand.epochs, &in_hand.records);
-            let report = self.runtime.block_on(run)?;
+            let report = self.runtime.block_on(async {
+                // Dropped, its transaction is rolled back, or was committed: the inbox knows which.
+                let timed_out = |_| BatchError::Transient(StoreError::silent("could not run the batch", BATCH_LIMIT));
+                tokio::time::timeout(BATCH_LIMIT, run).await.map_err(timed_out)?
+            })?;
             self.measure(in_hand.records.len(), report, started);
         }
         if letters.elapsed() >= LETTERS_EVERY {

@@ -8,7 +8,7 @@ use http_kit::front::Front;
 use http_kit::health::{Health, Part};
 use http_kit::route_table::{ADMIN, RouteRule};
 use http_kit::settings::CommonSettings;
-use http_kit::{admin, server, service, telemetry};
+use http_kit::{admin, server, service, telemetry, trace};
 use metrics::gauge;
 use poem::IntoResponse as _;
 use sqlx::PgPool;
@@ -31,6 +31,7 @@ pub(super) async fn run(
     common: CommonSettings,
     settings: ProcessorSettings,
 ) -> anyhow::Result<()> {
+    settings.check()?;
     let metrics = telemetry::init(&common)?;
     let stopping = service::stop_on_signal()?;
     let health = Health::default();
@@ -57,10 +58,34 @@ pub(super) async fn run(
         check_bodies: false,
         translate: |_| None,
     };
-    let work = tokio::spawn(working.work());
-    server::serve(&common, front, &health, stopping.clone()).await?;
-    stopping.cancel();
-    work.await.context("the processor's work ended in a panic")?
+    let done = serve_while_working(&common, front, &health, working).await;
+    trace::flush();
+    done
+}
+
+/// A processor that answers and does not work would be worse than one that is down: whichever ends ends the other.
+async fn serve_while_working(
+    common: &CommonSettings,
+    front: impl poem::Endpoint + 'static,
+    health: &Health,
+    working: Working,
+) -> anyhow::Result<()> {
+    let stopping = working.stopping.clone();
+    let mut work = tokio::spawn(working.work());
+    let mut serving = std::pin::pin!(server::serve(common, front, health, stopping.clone()));
+    let ended_in_a_panic = "the processor's work ended in a panic";
+    tokio::select! {
+        served = &mut serving => {
+            stopping.cancel();
+            served?;
+            work.await.context(ended_in_a_panic)?
+        }
+        worked = &mut work => {
+            stopping.cancel();
+            serving.await?;
+            worked.context(ended_in_a_panic)?
+        }
+    }
 }
 
 struct Working {
@@ -115,10 +140,10 @@ impl Working {
             .name("consumer".to_owned())
             .spawn(move || runner.run())?;
         // The thread blocks; a watcher of its own waits for it.
-        tokio::task::spawn_blocking(move || thread.join())
-            .await?
-            .map_err(|_| anyhow::anyhow!("the runner panicked"))?;
-        relay.await?;
+        let runner = tokio::task::spawn_blocking(move || thread.join());
+        let runner = async { runner.await?.map_err(|_| anyhow::anyhow!("the runner panicked")) };
+        let relay = async { relay.await.context("the relay panicked") };
+        tokio::try_join!(runner, relay)?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! A processor's settings.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use http_kit::settings::Secret;
 use serde::Deserialize;
 
@@ -60,7 +60,26 @@ pub struct ProcessorSettings {
     pub topic_retention_hours: u32,
 }
 
+/// The inbox has partitions for as many days back; a shorter memory would leave events without one.
+const INBOX_RETENTION_MIN_DAYS: u32 = 14;
+
 impl ProcessorSettings {
+    /// Checks what `run` needs, before anything is started.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.kafka_brokers()?;
+        self.registry_url()?;
+        ensure!(self.batch_max_records > 0, "batch_max_records must be at least 1");
+        ensure!(
+            self.database_connections_max >= 3,
+            "database_connections_max must be at least 3: the runner, the relay and its lease"
+        );
+        ensure!(
+            self.inbox_retention_days >= INBOX_RETENTION_MIN_DAYS,
+            "inbox_retention_days must be at least {INBOX_RETENTION_MIN_DAYS}"
+        );
+        Ok(())
+    }
+
     /// # Errors
     /// It is not set.
     pub fn kafka_brokers(&self) -> anyhow::Result<&str> {
@@ -120,4 +139,33 @@ fn default_topic_replicas() -> i32 {
 }
 fn default_topic_retention_hours() -> u32 {
     7 * 24
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: &[(&str, serde_json::Value)]) -> Result<(), String> {
+        let mut settings = serde_json::json!({ "kafka_brokers": "localhost:9092", "registry_url": "http://localhost" });
+        for (name, value) in change {
+            settings[*name] = value.clone();
+        }
+        let settings: ProcessorSettings = serde_json::from_value(settings).expect("known settings");
+        settings.check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn settings_that_would_stand_still_are_refused_before_the_start() {
+        assert_eq!(check(&[]), Ok(()));
+        for (name, value) in [
+            ("kafka_brokers", serde_json::Value::Null),
+            ("registry_url", serde_json::Value::Null),
+            ("batch_max_records", 0.into()),
+            ("database_connections_max", 2.into()),
+            ("inbox_retention_days", 13.into()),
+        ] {
+            let refusal = check(&[(name, value)]).expect_err(name);
+            assert!(refusal.contains(name), "{refusal}");
+        }
+    }
 }

@@ -112,6 +112,11 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
         self.now
     }
 
+    /// Lets time pass.
+    pub fn advance(&mut self, time: chrono::Duration) {
+        self.now += time;
+    }
+
     /// Delivers one event in a batch of its own.
     pub fn pipe_input<E: Event>(&mut self, topic: &str, event: &E, serializer: &dyn Serializer<E>) {
         self.pipe_inputs(
@@ -240,6 +245,7 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
                 name: "ce_source".to_owned(),
                 value: Some(b"test".to_vec()),
             }],
+            appended_at: Some(self.now),
         };
         log.push(record.clone());
         record

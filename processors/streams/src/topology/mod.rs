@@ -11,7 +11,7 @@ use std::sync::Arc;
 use event::{Deserializer, Event, Serializer};
 
 pub use describe::TopologyDescription;
-pub(crate) use pipeline::{DecodedRecord, Decoding, Pipeline};
+pub(crate) use pipeline::{DecodedRecord, Decoding, Pipeline, Processed};
 
 use crate::processor::{NoOutput, Processor};
 use crate::state_store::StateStore;

@@ -4,6 +4,7 @@ use std::any::{Any, type_name};
 
 use chrono::{DateTime, Utc};
 use event::{BoxFuture, DeserializeError, Event, LearnError};
+use http_kit::trace::{Hop, HopKind};
 use uuid::Uuid;
 
 use super::{Sink, Source};
@@ -32,6 +33,8 @@ pub(crate) struct Processed {
     pub(crate) staged: Vec<StagedEvent>,
     /// Index into the batch, and why.
     pub(crate) rejects: Vec<(usize, Reject)>,
+    /// The batch's part in its traces; they end with the batch.
+    pub(crate) hops: Vec<Hop>,
 }
 
 pub(crate) trait Pipeline<Tx>: Send + Sync {
@@ -112,6 +115,7 @@ where
             source: raw.source.clone(),
             offset: raw.offset,
             traceparent: raw.traceparent().map(str::to_owned),
+            appended_at: raw.appended_at,
             event,
         };
         Decoding::Decoded(DecodedRecord {
@@ -155,13 +159,18 @@ impl<P: Processor, S> TypedPipeline<P, S> {
         let mut processed = Processed {
             staged: Vec::with_capacity(batch.len()),
             rejects: Vec::new(),
+            hops: Vec::new(),
         };
         for (index, record) in batch.iter().enumerate() {
+            let hop = hop(record, P::NAME);
+            let traceparent = hop.traceparent();
+            let traceparent = traceparent.as_deref().or(record.traceparent.as_deref());
+            processed.hops.push(hop);
             let mut out = Forward::new(now, record.event.event_id());
             let staged = self
                 .processor
                 .process(record, state, &mut out)
-                .and_then(|()| self.stage(out.into_forwarded(), record.traceparent.as_deref()));
+                .and_then(|()| self.stage(out.into_forwarded(), traceparent));
             match staged {
                 Ok(events) => processed.staged.extend(events),
                 Err(reject) => processed.rejects.push((index, reject)),
@@ -181,4 +190,27 @@ impl<P: Processor, S> TypedPipeline<P, S> {
             .map(|event| stage(event).map_err(|error| Reject::invalid(error.to_string())))
             .collect()
     }
+}
+
+/// A record's processing in its trace, named by OpenTelemetry's messaging conventions.
+fn hop<E: Event>(record: &Record<E>, processor: &'static str) -> Hop {
+    let topic = &record.source.topic;
+    let mut hop = Hop::start(
+        || format!("process {topic}"),
+        HopKind::Consumer,
+        record.traceparent.as_deref(),
+    );
+    if http_kit::trace::is_on() {
+        hop.set("messaging.system", "kafka");
+        hop.set("messaging.operation.type", "process");
+        hop.set("messaging.destination.name", topic.to_string());
+        hop.set(
+            "messaging.destination.partition.id",
+            record.source.partition.to_string(),
+        );
+        hop.set("messaging.kafka.offset", record.offset);
+        hop.set("messaging.message.id", record.event.event_id().to_string());
+        hop.set("kassa.processor", processor);
+    }
+    hop
 }

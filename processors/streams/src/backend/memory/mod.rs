@@ -34,6 +34,7 @@ struct Letter {
     raw: RawRecord,
     stage: Stage,
     state: LetterState,
+    holds_key: bool,
     cause: String,
 }
 
@@ -52,7 +53,7 @@ impl Letter {
 
     fn holds(&self, group: &str, raw: &RawRecord) -> bool {
         self.is_open()
-            && self.stage != Stage::Deserialize
+            && self.holds_key
             && self.group == group
             && self.raw.source.topic == raw.source.topic
             && self.raw.key == raw.key
@@ -185,7 +186,7 @@ impl Backend for MemoryBackend {
         });
         let verdicts = verdicts.collect();
         self.write(tx, move |tables| tables.inbox.extend(entered));
-        Ok(Receipt::Received(verdicts))
+        Ok(Receipt::Received(verdicts, None))
     }
 
     async fn append_to_outbox(&self, tx: &mut MemoryTx, events: &[StagedEvent]) -> Result<(), StoreError> {
@@ -200,6 +201,7 @@ impl Backend for MemoryBackend {
                 group: group.to_owned(),
                 raw: parking.raw.clone(),
                 stage: parking.stage,
+                holds_key: parking.stage != Stage::Deserialize,
                 state: if parking.stage == Stage::Held {
                     LetterState::Held
                 } else {
@@ -259,6 +261,7 @@ impl Backend for MemoryBackend {
             .map(|(id, letter)| DueLetter {
                 id: *id,
                 raw: letter.raw.clone(),
+                was_decoded: letter.holds_key,
             })
             .collect())
     }

@@ -51,13 +51,13 @@ pub(super) async fn settle(tx: &mut PgTx, settled: &[(i64, Retried)]) -> Result<
             .bind(id),
             Retried::Failed { stage, cause } => sqlx::query(
                 "update streams.dead_letter
-                    set state = 'pending', stage = $2, holds_key = $3, cause = $4,
+                    set state = 'pending', stage = $2, cause = $3,
                         attempts = attempts + 1, updated_at = now()
                   where id = $1",
             )
             .bind(id)
             .bind(stage.as_str())
-            .bind(*stage != Stage::Deserialize)
+            // Whether it holds its key stays as it is: what waits behind it must not overtake it.
             .bind(cause),
         };
         query
@@ -76,7 +76,7 @@ pub(super) async fn due(
     max: usize,
 ) -> Result<Vec<DueLetter>, StoreError> {
     let rows = sqlx::query(
-        "select d.id, d.subscription_id, d.partition, d.\"offset\", d.record_key, d.record_value, d.headers
+        "select d.id, d.subscription_id, d.partition, d.\"offset\", d.record_key, d.record_value, d.headers, d.holds_key
            from streams.dead_letter d
            join unnest($1::smallint[], $2::integer[]) as mine(subscription_id, partition)
              on mine.subscription_id = d.subscription_id and mine.partition = d.partition
@@ -109,7 +109,9 @@ pub(super) async fn due(
                 key: row.get(4),
                 value: row.get(5),
                 headers: headers_from_json(&row.get(6)),
+                appended_at: None,
             },
+            was_decoded: row.get(7),
         })
         .collect())
 }

@@ -41,7 +41,7 @@ with moved as (
     on conflict do nothing
     returning event_id
 )
-select (select count(*) from moved), array(select event_id from entered), array(select n from held)";
+select (select count(*) from moved), array(select event_id from entered), array(select n from held), now()";
 
 pub(super) async fn receive(
     tx: &mut PgTx,
@@ -90,7 +90,7 @@ pub(super) async fn receive(
     }
     let entered: Vec<Uuid> = row.get(1);
     let held: Vec<i64> = row.get(2);
-    Ok(Receipt::Received(verdicts(arrivals, &entered, &held)))
+    Ok(Receipt::Received(verdicts(arrivals, &entered, &held), Some(row.get(3))))
 }
 
 fn verdicts(arrivals: &[Arrival<'_>], entered: &[Uuid], held: &[i64]) -> Vec<Verdict> {
