@@ -7,6 +7,7 @@ use http_kit::openapi::User;
 use http_kit::page;
 use http_kit::problem::{Code, Problem};
 use orders::queries::{find_order, list_orders};
+use orders::timeline::find_timeline;
 use orders::{PlaceOrder, PlaceOrders};
 use poem::http::HeaderMap;
 use poem_openapi::param::{Header, Path, Query};
@@ -19,13 +20,22 @@ use tracing::error;
 use uuid::Uuid;
 
 use crate::codec::LateCodec;
-use crate::json::{Order, OrderRequest, OrderStatus};
+use crate::json::{Order, OrderRequest, OrderStatus, TimelineEntry};
 use crate::wait::{NotFound, OrderEvents, OrderWaits, last_seen, version};
 
-/// Orders, from accepted to paid or declined.
 #[derive(Tags)]
 enum Tag {
+    /// From accepted (`NEW`) to paid (`FINISHED`) or declined (`CANCELLED`). An order is answered once it is safely
+    /// stored; whether it is paid is decided a moment later, and told to whoever waits.
     Orders,
+}
+
+fn key_example() -> Option<String> {
+    Some("order-1".to_owned())
+}
+
+fn prefer_example() -> Option<String> {
+    Some("wait=10".to_owned())
 }
 
 /// Serves orders.
@@ -67,7 +77,7 @@ enum OrderAnswer {
         #[oai(header = "Preference-Applied")]
         Option<String>,
     ),
-    /// You have seen this version: `If-None-Match` names it.
+    /// You have seen this version: `If-None-Match` names it. There is no body.
     #[oai(status = 304)]
     Known(
         /// Changes with the order.
@@ -81,11 +91,11 @@ enum OrderAnswer {
 
 #[derive(ApiResponse)]
 enum EventsAnswer {
-    /// The order as it is, and again when it changes: events called `status` with the order as their data and `1`
-    /// (accepted) or `2` (closed) as their id. The stream ends once the order is closed. Comments keep it alive.
+    /// The order as it is at once, and again when it changes: events called `status`, with the order as their data. The
+    /// stream ends once the order is closed; until then a comment every ten seconds keeps it alive.
     #[oai(status = 200)]
     Stream(OrderEvents),
-    /// You have seen the last event: `Last-Event-ID` names it.
+    /// You have seen the last event: `Last-Event-ID` names it. `EventSource` stops asking then.
     #[oai(status = 204)]
     NothingMore,
 }
@@ -106,16 +116,19 @@ enum ListAnswer {
 impl OrdersApi {
     /// Place an order
     ///
-    /// Answered once the order is safely stored; whether it is paid is seen in its status.
+    /// Answered once the order is safely stored; whether it is paid is seen in its status. An order that the balance
+    /// does not cover is no error: it ends as `CANCELLED`, with the reason in `statusReason`.
     #[oai(path = "/orders", method = "post", operation_id = "placeOrder")]
     async fn place_order(
         &self,
         user: User,
-        /// The same key and body again get the first answer again, and place nothing.
-        #[oai(name = "Idempotency-Key")]
+        /// Your name for this request, 1 to 255 visible characters, bare or in quotes. The same key and body again
+        /// get the first answer again and place nothing; another body under the same key is refused. Take a new one
+        /// for each new order.
+        #[oai(name = "Idempotency-Key", example = "key_example")]
         _key: Header<Option<String>>,
-        /// `wait=10` answers once the order is closed, or after ten seconds; 30 at most.
-        #[oai(name = "Prefer")]
+        /// `wait=10` answers once the order is closed, or after ten seconds; 30 at most. Anything else is ignored.
+        #[oai(name = "Prefer", example = "prefer_example")]
         _prefer: Header<Option<String>>,
         headers: &HeaderMap,
         body: Json<OrderRequest>,
@@ -155,22 +168,23 @@ impl OrdersApi {
         Ok(PlaceAnswer::Placed(Json(order.into()), location, replayed, applied))
     }
 
-    /// Your orders, newest first
+    /// List your orders
+    ///
+    /// Newest first, a page at a time: `Link` leads to the next one, and is not there on the last.
     #[oai(path = "/orders", method = "get", operation_id = "listOrders")]
     async fn list_orders(
         &self,
         user: User,
-        /// Only orders that stand here.
+        /// Only orders with this status.
         status: Query<Option<OrderStatus>>,
         /// Rows per page, 1 to 100; 50 if it is left out.
         limit: Query<Option<u32>>,
         /// From the `Link` of the page before.
-        cursor: Query<Option<String>>,
+        cursor: Query<Option<Uuid>>,
     ) -> poem::Result<ListAnswer> {
         let limit = page::limit(limit.0)?;
-        let before = page::cursor(cursor.0.as_deref())?;
         let wanted = status.0.map(orders::OrderStatus::from);
-        let mut rows = list_orders(&self.waits.pool, &user.0.0, wanted, before, limit + 1)
+        let mut rows = list_orders(&self.waits.pool, &user.0.0, wanted, cursor.0, limit + 1)
             .await
             .map_err(Problem::from)?;
         let next = page::cut(&mut rows, limit, |order| order.id);
@@ -184,17 +198,19 @@ impl OrdersApi {
         ))
     }
 
-    /// One order
+    /// Look at an order
+    ///
+    /// As it is, or once it is closed if you prefer to wait.
     #[oai(path = "/orders/:id", method = "get", operation_id = "getOrder")]
     async fn get_order(
         &self,
         user: User,
-        /// The order's id.
+        /// The order's id; one that is no UUID is an order that is not there.
         id: Path<String>,
-        /// `wait=10` answers once the order is closed, or after ten seconds; 30 at most.
-        #[oai(name = "Prefer")]
+        /// `wait=10` answers once the order is closed, or after ten seconds; 30 at most. Anything else is ignored.
+        #[oai(name = "Prefer", example = "prefer_example")]
         _prefer: Header<Option<String>>,
-        /// The `ETag` of an answer before: 304 if the order is as it was.
+        /// The `ETag` of an answer before: 304 if the order is as it was. With `Prefer: wait=10` it is a long poll.
         #[oai(name = "If-None-Match")]
         _known: Header<Option<String>>,
         headers: &HeaderMap,
@@ -212,16 +228,33 @@ impl OrdersApi {
         Ok(OrderAnswer::Order(Json(order.into()), tag, applied))
     }
 
+    /// What happened to an order, and when
+    ///
+    /// While an order is open only its first stages are known; the rest is told with its end.
+    #[oai(path = "/orders/:id/timeline", method = "get", operation_id = "getOrderTimeline")]
+    async fn get_timeline(
+        &self,
+        user: User,
+        /// The order's id; one that is no UUID is an order that is not there.
+        id: Path<String>,
+    ) -> poem::Result<Json<Vec<TimelineEntry>>> {
+        let id = Uuid::try_parse(&id.0).map_err(|_| missing())?;
+        let timeline = find_timeline(&self.waits.pool, Some(&user.0.0), id)
+            .await
+            .map_err(Problem::from)?;
+        Ok(Json(TimelineEntry::all(&timeline.ok_or_else(missing)?)))
+    }
+
     /// Watch an order
     ///
-    /// Server-sent events, until the order is closed.
+    /// Server-sent events, until the order is closed: `Accept: text/event-stream`, as `EventSource` does.
     #[oai(path = "/orders/:id/events", method = "get", operation_id = "watchOrder")]
     async fn watch_order(
         &self,
         user: User,
-        /// The order's id.
+        /// The order's id; one that is no UUID is an order that is not there.
         id: Path<String>,
-        /// The id of the last event that you have seen.
+        /// The id of the last event that you have seen, `1` or `2`; anything else counts as none.
         #[oai(name = "Last-Event-ID")]
         _seen: Header<Option<String>>,
         headers: &HeaderMap,

@@ -25,7 +25,9 @@ impl Type for Description {
     fn schema_ref() -> MetaSchemaRef {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
             max_length: Some(DESCRIPTION_MAX_CHARS),
-            example: Some(Value::from("two tickets")),
+            // Postgres cannot store NUL.
+            pattern: Some(r"^[^\u0000]*$".to_owned()),
+            nullable: true,
             ..MetaSchema::new("string")
         }))
     }

@@ -8,10 +8,12 @@ mod codec;
 mod description;
 mod json;
 mod operations;
+mod print_timeline;
 mod settings;
 mod wait;
 mod watcher;
 
 pub use api::OrdersApi;
 pub use operations::{RULES, document};
+pub use print_timeline::print_timeline;
 pub use settings::{ApiSettings, serve};

@@ -3,7 +3,8 @@
 use clap::{Parser, Subcommand};
 use http_kit::service::healthcheck;
 use http_kit::settings::{SettingsArgs, load};
-use orders_api::{ApiSettings, serve};
+use orders_api::{ApiSettings, print_timeline, serve};
+use uuid::Uuid;
 
 /// Orders over HTTP.
 #[derive(Parser)]
@@ -21,6 +22,11 @@ enum Command {
     Run,
     /// Tells by its exit code whether the process on this address is ready.
     Healthcheck,
+    /// Prints when an order passed each stage, whoever's it is.
+    Timeline {
+        /// The order's id.
+        order_id: Uuid,
+    },
 }
 
 #[tokio::main]
@@ -30,5 +36,6 @@ async fn main() -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Run) {
         Command::Run => serve(common, settings).await,
         Command::Healthcheck => healthcheck(common.listen).await,
+        Command::Timeline { order_id } => print_timeline(&settings, order_id).await,
     }
 }

@@ -4,24 +4,25 @@ use http_kit::openapi::{Operation, finish_document};
 use http_kit::problem::Code;
 use http_kit::route_table::RouteRule;
 use poem_openapi::OpenApiService;
-use serde_json::Value;
+use poem_openapi::types::{Example as _, ToJSON as _};
+use serde_json::{Value, json};
 
 use crate::api::OrdersApi;
+use crate::json::Order;
 
 /// The paths of orders.
-pub const RULES: [RouteRule; 3] = [
+pub const RULES: [RouteRule; 4] = [
     RouteRule::user("/orders", "GET, POST"),
     RouteRule::user("/orders/{id}", "GET"),
     RouteRule::user("/orders/{id}/events", "GET"),
+    RouteRule::user("/orders/{id}/timeline", "GET"),
 ];
 
-const OPERATIONS: [Operation; 4] = [
+const OPERATIONS: [Operation; 5] = [
     Operation {
         id: "placeOrder",
         problems: &[
             Code::InvalidAmount,
-            Code::PayloadTooLarge,
-            Code::UnsupportedMediaType,
             Code::IdempotencyKeyReused,
             Code::IdempotencyInProgress,
         ],
@@ -35,6 +36,10 @@ const OPERATIONS: [Operation; 4] = [
         problems: &[Code::OrderNotFound],
     },
     Operation {
+        id: "getOrderTimeline",
+        problems: &[Code::OrderNotFound],
+    },
+    Operation {
         id: "watchOrder",
         problems: &[Code::OrderNotFound],
     },
@@ -43,7 +48,46 @@ const OPERATIONS: [Operation; 4] = [
 /// The OpenAPI document.
 #[must_use]
 pub fn document<T: poem_openapi::OpenApi>(service: &OpenApiService<T, ()>) -> Value {
-    finish_document(&service.spec(), &OPERATIONS)
+    let mut document = finish_document(&service.spec(), &OPERATIONS);
+    let placed = &mut document["paths"]["/orders"]["post"]["responses"]["201"];
+    for (operation, what) in FOLLOWED_BY {
+        placed["links"][operation] = json!({
+            "operationId": operation,
+            "description": what,
+            "parameters": { "id": "$response.body#/id" }
+        });
+    }
+    let events = &mut document["paths"]["/orders/{id}/events"]["get"]["responses"]["200"];
+    events["content"]["text/event-stream"]["schema"] = json!({ "$ref": "#/components/schemas/StatusEvent" });
+    document["components"]["schemas"]["StatusEvent"] = status_event();
+    document
+}
+
+/// What can be asked of an order that was placed.
+const FOLLOWED_BY: [(&str, &str); 3] = [
+    ("getOrder", "Look at it, or wait for its end."),
+    ("watchOrder", "Be told of each change."),
+    ("getOrderTimeline", "See when it passed each stage."),
+];
+
+/// One event of the stream, as browsers hand it over; OpenAPI 3.0 has no words for a stream of them.
+fn status_event() -> Value {
+    json!({
+        "type": "object",
+        "title": "StatusEvent",
+        "description": "An event of the stream, which is one or two of them.",
+        "required": ["id", "event", "data"],
+        "properties": {
+            "id": { "type": "string", "enum": ["1", "2"], "description": "1: accepted; 2: closed." },
+            "event": { "type": "string", "enum": ["status"] },
+            "data": { "type": "string", "description": "The order as it is now, an `Order` in JSON." }
+        },
+        "example": {
+            "id": "2",
+            "event": "status",
+            "data": Order::example().to_json_string()
+        }
+    })
 }
 
 /// poem-openapi's service for the API.

@@ -91,7 +91,6 @@ pub async fn serve(common: CommonSettings, settings: ApiSettings) -> anyhow::Res
     let service = service(api);
     let front = FrontService {
         document: document(&service),
-        swagger_html: service.swagger_ui_html(),
         operations: service.into_endpoint(),
         rules: &RULES,
         health,

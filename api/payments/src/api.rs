@@ -11,18 +11,20 @@ use poem_openapi::param::{Header, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi, Tags};
 use sqlx::PgPool;
-use std::num::NonZeroU64;
-
 use streams::Batcher;
 use streams::request_keys::{Keyed, RequestKey};
 use uuid::Uuid;
 
 use crate::json::{Account, TopUpRequest, TransactionLine};
 
-/// Accounts, their balance, and what changed it.
 #[derive(Tags)]
 enum Tag {
+    /// One account a user: its balance, and every change of it.
     Accounts,
+}
+
+fn key_example() -> Option<String> {
+    Some("top-up-1".to_owned())
 }
 
 /// Serves accounts.
@@ -87,13 +89,17 @@ impl PaymentsApi {
         })
     }
 
-    /// Top an account up
+    /// Top the account up
+    ///
+    /// Adds to the balance, which can be 9999999999999.99 at most.
     #[oai(path = "/accounts/topup", method = "post", operation_id = "topUpAccount")]
     async fn top_up_account(
         &self,
         user: User,
-        /// The same key and body again get the first answer again, and add nothing.
-        #[oai(name = "Idempotency-Key")]
+        /// Your name for this request, 1 to 255 visible characters, bare or in quotes. The same key and body again
+        /// get the first answer again and add nothing; another body under the same key is refused. Take a new one for
+        /// each new top-up.
+        #[oai(name = "Idempotency-Key", example = "key_example")]
         _key: Header<Option<String>>,
         headers: &HeaderMap,
         body: Json<TopUpRequest>,
@@ -130,14 +136,18 @@ impl PaymentsApi {
         }
     }
 
-    /// The account and its balance
+    /// Look at the account
+    ///
+    /// Its balance as of now.
     #[oai(path = "/accounts/balance", method = "get", operation_id = "getBalance")]
     async fn get_balance(&self, user: User) -> poem::Result<Json<Account>> {
         let found = find_account(&self.pool, &user.0.0).await.map_err(Problem::from)?;
         Ok(Json(found.ok_or_else(no_account)?.into()))
     }
 
-    /// What changed the balance, newest first
+    /// List what changed the balance
+    ///
+    /// Top-ups and payments, newest first, a page at a time: `Link` leads to the next one, and is not there on the last.
     #[oai(path = "/accounts/transactions", method = "get", operation_id = "listTransactions")]
     async fn list_transactions(
         &self,
@@ -145,12 +155,18 @@ impl PaymentsApi {
         /// Rows per page, 1 to 100; 50 if it is left out.
         limit: Query<Option<u32>>,
         /// From the `Link` of the page before.
-        cursor: Query<Option<String>>,
+        cursor: Query<Option<u64>>,
     ) -> poem::Result<TransactionsAnswer> {
         let limit = page::limit(limit.0)?;
         // A version: the first change of a balance is number 1.
-        let before = page::cursor::<NonZeroU64>(cursor.0.as_deref())?;
-        let before = before.map(|version| i64::try_from(version.get()).unwrap_or(i64::MAX));
+        let before = cursor
+            .0
+            .map(i64::try_from)
+            .transpose()
+            .map_err(|_| page::wrong_cursor())?;
+        if before == Some(0) {
+            return Err(page::wrong_cursor().into());
+        }
         let rows = list_transactions(&self.pool, &user.0.0, before, limit + 1)
             .await
             .map_err(Problem::from)?;

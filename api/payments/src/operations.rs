@@ -19,15 +19,13 @@ pub const RULES: [RouteRule; 4] = [
 const OPERATIONS: [Operation; 4] = [
     Operation {
         id: "openAccount",
-        problems: &[Code::PayloadTooLarge, Code::UnsupportedMediaType],
+        problems: &[],
     },
     Operation {
         id: "topUpAccount",
         problems: &[
             Code::InvalidAmount,
             Code::AccountNotFound,
-            Code::PayloadTooLarge,
-            Code::UnsupportedMediaType,
             Code::BalanceLimitExceeded,
             Code::IdempotencyKeyReused,
             Code::IdempotencyInProgress,
