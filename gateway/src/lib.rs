@@ -1,6 +1,7 @@
-//! The one public door: identity, limits, one document; everything else is streamed through.
+//! The one public door: identity, limits, one document; everything else is passed on.
 //!
-//! request → [`http_kit::front::Front`] → cleaned headers → upstream → answer, streamed both ways.
+//! request → [`door`] → [`http_kit::front::Front`] → `proxy`: [`admission`], cleaned [`headers`], circuit, upstream →
+//! answer, streamed.
 //! It links neither Kafka nor Postgres, and a test keeps it so.
 //!
 //! # Adding an upstream
@@ -8,9 +9,21 @@
 //! 1. Its variant in [`routes::Service`], and its paths in [`routes::RULES`].
 //! 2. Its URL in [`settings::GatewaySettings`].
 
+pub mod admission;
+mod circuit;
+pub mod circuit_breaker;
+pub mod cors;
+pub mod dispatch;
 pub mod docs;
+pub mod door;
+mod event_stream;
 pub mod headers;
-pub mod proxy;
+pub mod identity;
+pub mod jwt;
+pub mod page;
+mod proxy;
+pub mod rate_limit;
+pub mod retry;
 pub mod routes;
 pub mod serve;
 pub mod settings;

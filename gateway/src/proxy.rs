@@ -1,126 +1,172 @@
-//! Passes requests on and answers back, streamed both ways.
+//! Passes requests on and answers back. A request's body is whole before anybody is asked: a slow sender holds up no
+//! service, and what got no answer can be sent again. An answer is streamed.
 //!
-//! A request is sent twice only if nothing can have happened the first time: it could not be connected, or it has
-//! no effect (GET, HEAD).
+//! admission → body → [`Circuit`] → service, again if [`Retries`] allow → answer.
 
-use std::collections::HashMap;
 use std::error::Error as _;
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _};
 use http::uri::PathAndQuery;
-use http::{HeaderValue, Method, Uri};
-use http_body_util::{BodyDataStream, BodyExt as _, Full};
-use http_kit::identity::user_id;
-use http_kit::json_body::{BODY_MAX_BYTES, too_large};
+use http::{HeaderMap, HeaderValue, Method, Uri};
+use http_body_util::{BodyExt as _, Full};
+use http_kit::json_body;
 use http_kit::problem::{Code, Problem};
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ClientError;
-use poem::{Body, Endpoint, Request, Response};
+use metrics::counter;
+use poem::{Body, Request, Response, ResponseParts};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::headers::{prepare_request, remove_hop_by_hop};
+use crate::admission::Admission;
+use crate::circuit::Circuit;
+use crate::event_stream::{EventStream, is_event_stream};
+use crate::headers::{Added, check_count, prepare_request, remove_hop_by_hop};
+use crate::identity::Auth;
+use crate::rate_limit::Standing;
+use crate::retry::{Reached, Retries, Twice};
 use crate::routes::Service;
-use crate::upstream::{Forwarding, Upstream, client, streamed};
+use crate::upstream::{Forwarding, Upstream};
 
-/// How a request travels on.
-pub struct Proxy {
+/// How requests travel on.
+pub(crate) struct Proxy {
     // Dependencies.
-    client: Forwarding,
-    upstreams: HashMap<Service, Upstream>,
+    pub(crate) admission: Admission,
+    pub(crate) client: Forwarding,
+    pub(crate) roads: Vec<Road>,
+    pub(crate) stopping: CancellationToken,
     // Configuration.
-    response_timeout: Duration,
-    credential: Option<HeaderValue>,
+    pub(crate) credential: Option<HeaderValue>,
+    pub(crate) retries: Retries,
+    pub(crate) body_timeout: Duration,
 }
 
-type HyperRequest = http::Request<http_body_util::combinators::BoxBody<Bytes, std::io::Error>>;
-type HyperResponse = http::Response<hyper::body::Incoming>;
+/// The way to one service.
+#[derive(Debug)]
+pub(crate) struct Road {
+    pub(crate) upstream: Upstream,
+    pub(crate) circuit: Circuit,
+    /// How long it may take to begin its answer, all attempts together.
+    pub(crate) response_timeout: Duration,
+}
 
 impl Proxy {
-    /// A proxy to these upstreams.
-    #[must_use]
-    pub fn new(
-        upstreams: &[Upstream],
-        connect_timeout: Duration,
-        response_timeout: Duration,
-        credential: Option<HeaderValue>,
-    ) -> Self {
-        let upstreams = upstreams
-            .iter()
-            .map(|upstream| (upstream.service, upstream.clone()))
-            .collect();
-        Self {
-            client: client(connect_timeout),
-            upstreams,
-            response_timeout,
-            credential,
-        }
-    }
-
-    async fn forward(&self, mut request: Request) -> Result<HyperResponse, Problem> {
-        let service = Service::of(request.uri().path());
-        let upstream = service.and_then(|service| self.upstreams.get(&service));
-        let upstream = upstream.ok_or_else(|| Problem::new(Code::NotFound, "no such path"))?;
-        if declared_length(&request).is_some_and(|length| length > BODY_MAX_BYTES as u64) {
-            return Err(too_large());
-        }
-        let user = user_id(request.headers())?;
-        let path = request
-            .uri()
-            .path_and_query()
-            .cloned()
-            .unwrap_or_else(|| PathAndQuery::from_static("/"));
-        let uri = upstream.uri(path);
-        let body = request.take_body();
-        let mut headers = std::mem::take(request.headers_mut());
-        prepare_request(&mut headers, &user, self.credential.as_ref());
-        let make = |body| {
-            let mut made: HyperRequest = http::Request::new(body);
-            (*made.method_mut(), *made.uri_mut()) = (request.method().clone(), uri.clone());
-            made.headers_mut().clone_from(&headers);
-            made
-        };
-        if *request.method() == Method::GET {
-            return self
-                .send_twice(&uri, || make(Full::default().map_err(|never| match never {}).boxed()))
-                .await;
-        }
-        let sent = self.send(make(streamed(limited(body)))).await;
-        sent.map_err(|failure| failure.problem(&uri))
-    }
-
-    /// A kept connection may have been closed by the other side just now; a GET is simply asked again.
-    async fn send_twice(&self, uri: &Uri, make: impl Fn() -> HyperRequest) -> Result<HyperResponse, Problem> {
-        match self.send(make()).await {
-            Err(Failure::Broken(error)) => {
-                warn!("{uri}: {error}; asking again");
-                self.send(make()).await.map_err(|failure| failure.problem(uri))
+    /// Lets the service answer, if the request is admitted.
+    pub(crate) async fn call(&self, service: Service, request: Request) -> poem::Result<Response> {
+        let mut standing = Standing::default();
+        match self.serve(service, request, &mut standing).await {
+            Ok(mut response) => {
+                standing.write(response.headers_mut());
+                Ok(response)
             }
-            sent => sent.map_err(|failure| failure.problem(uri)),
+            Err(problem) => Err(standing.onto(problem).into()),
         }
     }
 
-    async fn send(&self, request: HyperRequest) -> Result<HyperResponse, Failure> {
-        match tokio::time::timeout(self.response_timeout, self.client.request(request)).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) if is_too_large(&error) => Err(Failure::TooLarge),
-            Ok(Err(error)) => Err(Failure::Broken(error)),
-            Err(_) => Err(Failure::Late),
+    async fn serve(
+        &self,
+        service: Service,
+        mut request: Request,
+        standing: &mut Standing,
+    ) -> Result<Response, Problem> {
+        let road = self.roads.iter().find(|road| road.upstream.service == service);
+        let road = road.ok_or_else(|| Problem::new(Code::NotFound, "no such path"))?;
+        check_count(request.headers())?;
+        let user = self.admission.admit(&request, standing).await?;
+        let body = match *request.method() {
+            Method::GET => Bytes::new(),
+            _ => json_body::read(&mut request, self.body_timeout).await?,
+        };
+        let twice = Twice::of(request.method(), request.headers());
+        let path = request.uri().path_and_query().cloned();
+        let mut headers = std::mem::take(request.headers_mut());
+        let added = Added {
+            user: &user,
+            by_token: self.admission.identity.auth() == Auth::Jwt,
+            credential: self.credential.as_ref(),
+            host: road.upstream.host(),
+        };
+        prepare_request(&mut headers, added);
+        let outgoing = Outgoing {
+            method: request.method().clone(),
+            uri: road
+                .upstream
+                .uri(path.unwrap_or_else(|| PathAndQuery::from_static("/"))),
+            headers,
+            body,
+        };
+        let answer = self.send(road, &outgoing, twice).await?;
+        Ok(self.pass_back(answer))
+    }
+
+    /// Sends a request until there is an answer, or a reason to give up.
+    async fn send(&self, road: &Road, request: &Outgoing, twice: Twice) -> Result<http::Response<Incoming>, Problem> {
+        let ticket = road.circuit.enter()?;
+        let deadline = Instant::now() + road.response_timeout;
+        let mut sent = 1;
+        loop {
+            let failure = match timeout_at(deadline, self.client.request(request.make())).await {
+                Ok(Ok(answer)) => {
+                    ticket.answered(&answer);
+                    return Ok(answer);
+                }
+                Ok(Err(error)) => Failure::Broken(error),
+                Err(_) => Failure::Late,
+            };
+            let pause = self.retries.pause(sent, failure.reached(), twice);
+            match pause.filter(|pause| Instant::now() + *pause < deadline) {
+                Some(pause) => {
+                    warn!("{}: {failure}; asking again in {} ms", request.uri, pause.as_millis());
+                    counter!("gateway_retries_total", "service" => road.upstream.service.as_str()).increment(1);
+                    tokio::time::sleep(pause).await;
+                    sent += 1;
+                }
+                None => {
+                    ticket.failed();
+                    warn!("{}: {failure}; given up after {sent} attempts", request.uri);
+                    return Err(failure.problem());
+                }
+            }
         }
+    }
+
+    fn pass_back(&self, answer: http::Response<Incoming>) -> Response {
+        let (parts, body) = answer.into_parts();
+        let mut headers = parts.headers;
+        remove_hop_by_hop(&mut headers);
+        let body = if is_event_stream(&headers) {
+            EventStream::new(body, &self.stopping).map_err(io::Error::other).boxed()
+        } else {
+            body.map_err(io::Error::other).boxed()
+        };
+        let parts = ResponseParts {
+            status: parts.status,
+            version: http::Version::HTTP_11,
+            headers,
+            extensions: http::Extensions::new(),
+        };
+        Response::from_parts(parts, Body::from(body))
     }
 }
 
-impl Endpoint for Proxy {
-    type Output = Response;
+/// A request that can be sent as often as it takes.
+struct Outgoing {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+}
 
-    async fn call(&self, request: Request) -> poem::Result<Response> {
-        let (mut parts, body) = self.forward(request).await?.into_parts();
-        remove_hop_by_hop(&mut parts.headers);
-        let mut response = Response::builder().status(parts.status).body(Body::from_bytes_stream(
-            BodyDataStream::new(body).map_err(std::io::Error::other),
-        ));
-        *response.headers_mut() = parts.headers;
-        Ok(response)
+impl Outgoing {
+    fn make(&self) -> http::Request<Full<Bytes>> {
+        let mut made = http::Request::new(Full::new(self.body.clone()));
+        *made.method_mut() = self.method.clone();
+        *made.uri_mut() = self.uri.clone();
+        *made.headers_mut() = self.headers.clone();
+        made
     }
 }
 
@@ -128,71 +174,44 @@ impl Endpoint for Proxy {
 enum Failure {
     Broken(ClientError),
     Late,
-    TooLarge,
 }
 
 impl Failure {
-    fn problem(self, uri: &Uri) -> Problem {
+    fn reached(&self) -> Reached {
         match self {
-            Self::TooLarge => too_large(),
-            Self::Late => {
-                warn!("{uri} takes too long");
-                Problem::new(
-                    Code::UpstreamTimeout,
-                    "the service has not answered in time; look before you repeat",
-                )
-            }
-            Self::Broken(error) => {
-                warn!("{uri}: {error}: {:?}", error.source().map(ToString::to_string));
-                Problem::new(Code::UpstreamUnreachable, "the service cannot be reached; try again")
-            }
+            Self::Broken(error) if error.is_connect() => Reached::Nobody,
+            Self::Broken(_) => Reached::Perhaps,
+            Self::Late => Reached::Service,
+        }
+    }
+
+    fn problem(&self) -> Problem {
+        match self {
+            Self::Late => Problem::new(
+                Code::UpstreamTimeout,
+                "the service has not answered in time; look before you repeat",
+            ),
+            Self::Broken(_) => Problem::new(Code::UpstreamUnreachable, "the service cannot be reached; try again"),
         }
     }
 }
 
-fn declared_length(request: &Request) -> Option<u64> {
-    request
-        .headers()
-        .get(http::header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
-}
-
-/// The body is larger than allowed: the mark that its stream breaks with.
-#[derive(Debug, thiserror::Error)]
-#[error("the body is too large")]
-struct TooLarge;
-
-/// Breaks the stream when more has come than is allowed; nothing is buffered.
-fn limited(body: Body) -> Body {
-    let mut room = BODY_MAX_BYTES;
-    Body::from_bytes_stream(body.into_bytes_stream().map(move |chunk| {
-        let chunk = chunk?;
-        room = room
-            .checked_sub(chunk.len())
-            .ok_or_else(|| std::io::Error::other(TooLarge))?;
-        Ok::<Bytes, std::io::Error>(chunk)
-    }))
-}
-
-fn is_too_large(error: &ClientError) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if inner.is_some_and(|inner| inner.is::<TooLarge>()) {
-            return true;
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Late => f.write_str("it takes too long"),
+            Self::Broken(error) => match error.source() {
+                Some(cause) => write!(f, "{error}: {cause}"),
+                None => error.fmt(f),
+            },
         }
-        cause = error.source();
     }
-    false
 }
 
 impl std::fmt::Debug for Proxy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Proxy")
-            .field("upstreams", &self.upstreams)
+            .field("roads", &self.roads)
             .finish_non_exhaustive()
     }
 }

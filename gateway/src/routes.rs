@@ -9,6 +9,10 @@ pub enum Service {
     Orders,
     /// Accounts.
     Payments,
+    /// Behind orders; watched, and no path leads to it.
+    OrdersProcessor,
+    /// Behind accounts; watched, and no path leads to it.
+    PaymentsProcessor,
 }
 
 impl Service {
@@ -18,7 +22,15 @@ impl Service {
         match self {
             Self::Orders => "orders-api",
             Self::Payments => "payments-api",
+            Self::OrdersProcessor => "orders-processor",
+            Self::PaymentsProcessor => "payments-processor",
         }
+    }
+
+    /// Whether it has operations, and with them a document.
+    #[must_use]
+    pub fn is_api(self) -> bool {
+        matches!(self, Self::Orders | Self::Payments)
     }
 
     /// Who answers a path.
@@ -33,7 +45,7 @@ impl Service {
 }
 
 /// The public paths. 404 and 405 are the gateway's own; nothing else reaches a service.
-pub const RULES: [RouteRule; 9] = [
+pub const RULES: [RouteRule; 12] = [
     RouteRule::user("/accounts", "POST"),
     RouteRule::user("/accounts/topup", "POST"),
     RouteRule::user("/accounts/balance", "GET"),
@@ -41,8 +53,11 @@ pub const RULES: [RouteRule; 9] = [
     RouteRule::user("/orders", "GET, POST"),
     RouteRule::user("/orders/{id}", "GET"),
     RouteRule::user("/orders/{id}/events", "GET"),
+    RouteRule::user("/orders/{id}/timeline", "GET"),
     RouteRule::public("/openapi.json", "GET"),
     RouteRule::public("/docs", "GET"),
+    RouteRule::public("/", "GET"),
+    RouteRule::public("/assets/*", "GET"),
 ];
 
 #[cfg(test)]

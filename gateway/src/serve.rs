@@ -3,23 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use http::HeaderValue;
+use http::header::CONTENT_SECURITY_POLICY;
 use http_kit::admin::{self, plain};
 use http_kit::front::Front;
 use http_kit::health::Health;
+use http_kit::openapi::swagger_page;
 use http_kit::route_table::ADMIN;
-use http_kit::settings::{CommonSettings, Mode};
+use http_kit::settings::CommonSettings;
 use http_kit::{server, service, telemetry};
 use poem::{IntoResponse as _, Route, get};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
+use crate::admission::Admission;
+use crate::circuit::Circuit;
+use crate::cors::Cors;
+use crate::dispatch::{Dispatch, Own};
 use crate::docs;
-use crate::proxy::Proxy;
+use crate::door::Door;
+use crate::headers::SWAGGER_UI;
+use crate::identity::Identity;
+use crate::page;
+use crate::proxy::{Proxy, Road};
+use crate::rate_limit::RateLimits;
 use crate::routes::{RULES, Service};
 use crate::settings::GatewaySettings;
-use crate::upstream::Upstream;
+use crate::upstream::{Upstream, client};
 
 /// Serves until the process is asked to stop.
 ///
@@ -27,26 +35,26 @@ use crate::upstream::Upstream;
 /// Settings that are not right, an address that is taken.
 pub async fn serve(common: CommonSettings, settings: GatewaySettings) -> anyhow::Result<()> {
     let metrics = telemetry::init(&common)?;
-    let stopping = service::stop_on_signal()?;
-    if common.mode == Mode::Demo {
-        warn!("demo mode: whoever sends X-User-Id is believed");
-    }
     let health = Health::default();
-    let front = front(&common, &settings, admin::routes(&health, metrics), &health, &stopping)?;
-    server::serve(&common, front, &health, stopping).await
+    let stopping = server::drained(&common, &health, service::stop_on_signal()?);
+    let door = door(&common, &settings, admin::routes(&health, metrics), &health, &stopping)?;
+    server::serve_within(settings.limits(), &common, door, &health, stopping).await
 }
 
-/// The gateway's routes round `admin`, with a watcher for each upstream.
+/// The gateway's routes round `admin`, with a watcher for each upstream; everything ends when `stopping` is cancelled.
 ///
 /// # Errors
 /// Settings that are not right.
-pub fn front(
+pub fn door(
     common: &CommonSettings,
     settings: &GatewaySettings,
     admin: Route,
     health: &Health,
     stopping: &CancellationToken,
-) -> anyhow::Result<Front<Route>> {
+) -> anyhow::Result<Door<Dispatch>> {
+    settings.check()?;
+    let identity = Identity::start(common, settings, health, stopping)?;
+    let auth = identity.auth();
     let upstreams = [
         Upstream::new(Service::Orders, &settings.orders_url)?,
         Upstream::new(Service::Payments, &settings.payments_url)?,
@@ -56,42 +64,69 @@ pub fn front(
         let part = health.part(upstream.service.as_str());
         tokio::spawn(upstream.clone().watch(part, interval, stopping.clone()));
     }
-    let credential = common
-        .internal_credential
-        .as_ref()
-        .map(|secret| HeaderValue::from_str(secret.expose()));
-    let proxy = Arc::new(Proxy::new(
-        &upstreams,
-        Duration::from_millis(settings.connect_timeout_ms),
-        Duration::from_millis(settings.response_timeout_ms),
-        credential
-            .transpose()
-            .context("internal_credential must be visible ASCII")?,
-    ));
-    let page: Arc<str> = docs::page().into();
+    for (service, url) in settings.processors() {
+        // Orders are taken while a processor is away, and wait for it: a gateway that called itself not ready would
+        // be taken out of service, and make an outage of a delay.
+        let part = health.watched(service.as_str());
+        tokio::spawn(Upstream::new(service, url)?.watch(part, interval, stopping.clone()));
+    }
+    let ms = Duration::from_millis;
+    let timeouts = [
+        settings.orders_response_timeout_ms,
+        settings.payments_response_timeout_ms,
+    ];
+    let road = |(upstream, timeout): (&Upstream, u64)| Road {
+        circuit: Circuit::new(
+            upstream.service.as_str(),
+            settings.circuit_failures,
+            ms(settings.circuit_open_ms),
+        ),
+        upstream: upstream.clone(),
+        response_timeout: ms(timeout),
+    };
+    let proxy = Proxy {
+        admission: Admission {
+            limits: RateLimits::new(settings.address_rate(), settings.user_rate(common.mode)),
+            identity,
+        },
+        client: client(ms(settings.connect_timeout_ms)),
+        roads: upstreams.iter().zip(timeouts).map(road).collect(),
+        stopping: stopping.clone(),
+        credential: common.credential()?,
+        retries: settings.retries(),
+        body_timeout: ms(settings.body_timeout_ms),
+    };
+    let docs_page: Arc<str> = swagger_page().into();
     let document = move || {
-        let known: Vec<_> = upstreams.iter().filter_map(Upstream::document).collect();
-        docs::merge(&known)
+        let documents = upstreams
+            .each_ref()
+            .map(|upstream| (upstream.service, upstream.document()));
+        docs::merge(&documents, auth)
             .to_string()
             .with_content_type("application/json")
             .into_response()
     };
-    let page = move || {
-        page.to_string()
+    let docs_page = move || {
+        docs_page
+            .to_string()
             .with_content_type("text/html; charset=utf-8")
+            .with_header(CONTENT_SECURITY_POLICY, SWAGGER_UI)
             .into_response()
     };
-    let routes = admin
+    let own = admin
         .at("/openapi.json", get(plain(document)))
-        .at("/docs", get(plain(page)))
-        .nest_no_strip("/orders", proxy.clone())
-        .nest_no_strip("/accounts", proxy);
+        .at("/docs", get(plain(docs_page)))
+        .at("/", get(page::page(auth)))
+        .at("/assets/*path", get(page::assets()));
     let rules = [&RULES[..], &ADMIN].concat();
-    Ok(Front {
-        routes,
-        rules,
-        gateway_only: None,
-        check_bodies: false,
-        translate: |_| None,
+    Ok(Door {
+        front: Front {
+            routes: Dispatch { proxy, own: Own(own) },
+            rules,
+            gateway_only: None,
+            check_bodies: false,
+            translate: |_| None,
+        },
+        cors: Cors::new(&settings.cors_allowed_origins)?,
     })
 }

@@ -6,20 +6,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Empty};
+use http::{HeaderValue, Request, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
 use http_kit::health::Part;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use poem::Body;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::routes::Service;
 
-/// What flows to a service: streamed bodies.
-pub(crate) type Forwarding = Client<HttpConnector, http_body_util::combinators::BoxBody<Bytes, std::io::Error>>;
+/// Sends whole requests to services.
+pub(crate) type Forwarding = Client<HttpConnector, Full<Bytes>>;
 
 /// A service's address and last good document.
 #[derive(Clone, Debug)]
@@ -27,6 +26,7 @@ pub struct Upstream {
     /// Which one.
     pub service: Service,
     authority: Authority,
+    host: HeaderValue,
     document: Arc<Mutex<Option<Value>>>,
 }
 
@@ -52,11 +52,18 @@ impl Upstream {
             .authority()
             .cloned()
             .with_context(|| format!("{url}: write http://host:port"))?;
+        anyhow::ensure!(!authority.as_str().contains('@'), "{url}: write http://host:port");
         Ok(Self {
             service,
+            host: HeaderValue::from_str(authority.as_str())?,
             authority,
             document: Arc::default(),
         })
+    }
+
+    /// What it is called in `Host`.
+    pub(crate) fn host(&self) -> &HeaderValue {
+        &self.host
     }
 
     pub(crate) fn uri(&self, path: PathAndQuery) -> Uri {
@@ -73,7 +80,7 @@ impl Upstream {
         self.document.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks for readiness and for the document, again and again.
+    /// Asks for readiness and, of an API, for the document, again and again.
     pub(crate) async fn watch(self, part: Part, interval: Duration, stopping: CancellationToken) {
         let client = client(Duration::from_secs(1));
         while !stopping.is_cancelled() {
@@ -96,6 +103,9 @@ impl Upstream {
     }
 
     async fn fetch_document(&self, client: &Forwarding) {
+        if !self.service.is_api() {
+            return;
+        }
         if let Ok((StatusCode::OK, body)) = self.get(client, "/openapi.json").await
             && let Ok(document) = serde_json::from_slice(&body)
         {
@@ -104,8 +114,7 @@ impl Upstream {
     }
 
     async fn get(&self, client: &Forwarding, path: &'static str) -> anyhow::Result<(StatusCode, Bytes)> {
-        let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed();
-        let request = Request::get(self.uri(PathAndQuery::from_static(path))).body(body)?;
+        let request = Request::get(self.uri(PathAndQuery::from_static(path))).body(Full::default())?;
         let asked = async {
             let response = client.request(request).await?;
             let status = response.status();
@@ -115,9 +124,4 @@ impl Upstream {
             .await
             .context("no answer within 2 s")?
     }
-}
-
-/// A body that a request can be sent with once.
-pub(crate) fn streamed(body: Body) -> http_body_util::combinators::BoxBody<Bytes, std::io::Error> {
-    body.into()
 }

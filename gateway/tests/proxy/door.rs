@@ -13,8 +13,9 @@ async fn what_is_not_there_or_not_allowed_never_reaches_a_service() {
     let service = Service::start(Script::Answer(OK)).await;
     let gateway = Gateway::to(&service).await;
     for path in [
-        "/",
         "/nowhere",
+        "/assets",
+        "/assets/nothing.mjs",
         "/orders/1/2",
         "/accounts/secret",
         "/internal",

@@ -1,7 +1,17 @@
 //! The gateway on real sockets: a client that writes bytes, services that answer bytes.
 
 mod bodies;
+mod browsers;
+mod circuits;
+mod connections;
 mod door;
 mod failures;
 mod headers;
+mod jwt;
+mod limits;
+mod page;
+mod services;
+mod smuggling;
 mod sockets;
+mod stopping;
+mod tokens;

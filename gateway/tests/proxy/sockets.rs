@@ -1,127 +1,36 @@
-//! A gateway to be asked, and services that answer as a test says.
+//! A gateway to be asked, and a client that writes bytes.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gateway::serve::front;
+use gateway::serve::door;
 use gateway::settings::GatewaySettings;
 use http_kit::health::Health;
+use http_kit::server;
 use http_kit::settings::CommonSettings;
-use poem::Server;
-use poem::listener::{Acceptor as _, Listener as _, TcpListener};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::sync::Notify;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+pub(crate) use crate::services::{Script, Service};
 
 /// No test waits longer than this for anything.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// What a service does with a connection's requests.
-#[derive(Clone)]
-pub(crate) enum Script {
-    /// Answers every request with these bytes and keeps the connection.
-    Answer(&'static str),
-    /// Reads the request and says nothing.
-    Silence,
-    /// Hangs up on the first request of each of the first connections, this many times; then answers.
-    HangUp(Arc<Mutex<usize>>, &'static str),
-    /// Sends the first part, waits to be told, sends the second, and closes.
-    InTwoParts(&'static str, Arc<Notify>, &'static str),
-}
-
-/// A service behind the gateway: what it was asked, byte by byte.
-#[derive(Clone)]
-pub(crate) struct Service {
-    pub(crate) url: String,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Service {
-    pub(crate) async fn start(script: Script) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let service = Self {
-            url: format!("http://{}", listener.local_addr().expect("an address")),
-            asked: Arc::default(),
-        };
-        let asked = service.asked.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, script.clone(), asked.clone()));
-            }
-        });
-        service
-    }
-
-    /// The requests of users; what the gateway asks for itself (health, documents) is left out.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        let asked = self.asked.lock().expect("no panic");
-        let is_users = |request: &&String| !request.contains(" /health/") && !request.contains(" /openapi.json");
-        asked.iter().filter(is_users).cloned().collect()
-    }
-}
-
-async fn serve(mut stream: TcpStream, script: Script, asked: Arc<Mutex<Vec<String>>>) {
-    while let Some(request) = read_request(&mut stream).await {
-        let is_users = !request.contains(" /health/") && !request.contains(" /openapi.json");
-        asked.lock().expect("no panic").push(request);
-        let answer = match &script {
-            Script::Answer(answer) => *answer,
-            Script::Silence if is_users => return std::future::pending().await,
-            Script::HangUp(times, answer) => {
-                let mut times = times.lock().expect("no panic");
-                if is_users && *times > 0 {
-                    *times -= 1;
-                    return;
-                }
-                *answer
-            }
-            Script::InTwoParts(first, told, second) if is_users => {
-                stream.write_all(first.as_bytes()).await.expect("the gateway reads");
-                told.notified().await;
-                *second
-            }
-            Script::Silence | Script::InTwoParts(..) => "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
-        };
-        if stream.write_all(answer.as_bytes()).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Head and body of one request; `None` when the connection is closed.
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_lowercase();
-            let length = head
-                .split("content-length: ")
-                .nth(1)
-                .and_then(|rest| rest.lines().next()?.parse().ok());
-            let is_whole = match length {
-                Some(length) => body.len() >= length,
-                None => !head.contains("transfer-encoding: chunked") || body.ends_with("0\r\n\r\n"),
-            };
-            if is_whole {
-                return Some(text);
-            }
-        }
-        let mut chunk = [0; 4096];
-        match stream.read(&mut chunk).await {
-            Ok(0) | Err(_) => return None,
-            Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-        }
-    }
+/// Waits for something that must happen.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(LIMIT, what).await.expect("it happens in time")
 }
 
 /// A running gateway; it stops with this value.
 pub(crate) struct Gateway {
     pub(crate) address: SocketAddr,
+    /// A stop is asked for by it, as by a signal.
+    pub(crate) asked_to_stop: CancellationToken,
     stopping: CancellationToken,
+    served: Option<JoinHandle<()>>,
 }
 
 impl Drop for Gateway {
@@ -137,26 +46,57 @@ impl Gateway {
     }
 
     pub(crate) async fn between(orders: &str, payments: &str) -> Self {
-        let common: CommonSettings =
-            serde_json::from_value(json!({ "listen": "127.0.0.1:0", "internal_credential": "sesame" })).expect("valid");
-        let settings: GatewaySettings = serde_json::from_value(json!({
-            "orders_url": orders, "payments_url": payments, "response_timeout_ms": 300, "health_interval_ms": 50,
-        }))
-        .expect("valid");
-        let (health, stopping) = (Health::default(), CancellationToken::new());
+        Self::with(json!({ "orders_url": orders, "payments_url": payments })).await
+    }
+
+    /// With settings of its own; times are short unless they say otherwise.
+    pub(crate) async fn with(settings: Value) -> Self {
+        Self::start(json!({}), settings).await.expect("a gateway")
+    }
+
+    /// With common settings of its own too.
+    pub(crate) async fn start(common: Value, settings: Value) -> anyhow::Result<Self> {
+        let common: CommonSettings = serde_json::from_value(merged(
+            json!({ "listen": "127.0.0.1:0", "internal_credential": "sesame", "stop_grace_ms": 20_000 }),
+            &common,
+        ))?;
+        let settings: GatewaySettings = serde_json::from_value(merged(
+            json!({
+                "orders_url": "http://127.0.0.1:1", "payments_url": "http://127.0.0.1:1",
+                "orders_response_timeout_ms": 300, "payments_response_timeout_ms": 300,
+                "health_interval_ms": 50, "retry_pause_ms": 1,
+            }),
+            &settings,
+        ))?;
+        let (health, asked_to_stop) = (Health::default(), CancellationToken::new());
+        let stopping = server::drained(&common, &health, asked_to_stop.clone());
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let admin = http_kit::admin::routes(&health, recorder.handle());
-        let front = front(&common, &settings, admin, &health, &stopping).expect("a front");
-        let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a port");
-        let address = *acceptor.local_addr()[0].as_socket_addr().expect("an address");
-        let server = Server::new_with_acceptor(acceptor);
-        let until = stopping.clone().cancelled_owned();
-        tokio::spawn(async move { server.run_with_graceful_shutdown(front, until, None).await });
-        Self { address, stopping }
+        let door = door(&common, &settings, admin, &health, &stopping)?;
+        let listener = TcpListener::bind(common.listen).await?;
+        let address = listener.local_addr()?;
+        let grace = Duration::from_millis(common.stop_grace_ms);
+        let served = server::run(listener, settings.limits(), door, stopping.clone(), grace);
+        Ok(Self {
+            address,
+            asked_to_stop,
+            stopping,
+            served: Some(tokio::spawn(served)),
+        })
+    }
+
+    /// Waits until it serves no more.
+    pub(crate) async fn ended(&mut self) {
+        let served = self.served.take().expect("it is waited for once");
+        soon(served).await.expect("no panic");
     }
 
     pub(crate) async fn connect(&self) -> Connection {
-        Connection(TcpStream::connect(self.address).await.expect("the gateway listens"))
+        self.try_connect().await.expect("the gateway listens")
+    }
+
+    pub(crate) async fn try_connect(&self) -> std::io::Result<Connection> {
+        Ok(Connection(TcpStream::connect(self.address).await?))
     }
 
     /// One request on a connection of its own; `Connection: close` and a user are added.
@@ -176,12 +116,60 @@ impl Gateway {
     }
 }
 
+fn merged(mut all: Value, more: &Value) -> Value {
+    for (name, value) in more.as_object().expect("an object") {
+        all[name] = value.clone();
+    }
+    all
+}
+
 /// A client's connection.
 pub(crate) struct Connection(TcpStream);
 
 impl Connection {
     pub(crate) async fn send(&mut self, text: &str) {
         self.0.write_all(text.as_bytes()).await.expect("the gateway reads");
+    }
+
+    /// The same, to somebody who may have closed already.
+    pub(crate) async fn send_anyhow(&mut self, bytes: &[u8]) {
+        let _ = self.0.write_all(bytes).await;
+    }
+
+    /// Waits until the other side closes, and says what came before.
+    pub(crate) async fn closed(&mut self) -> String {
+        self.closed_or("").await
+    }
+
+    /// The same; in vain, it says after what.
+    pub(crate) async fn closed_or(&mut self, what: &str) -> String {
+        let mut bytes = Vec::new();
+        let closed = tokio::time::timeout(LIMIT, self.0.read_to_end(&mut bytes)).await;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        // Reset, because something of what was sent was never read, is closed too.
+        assert!(closed.is_ok(), "still open after {what}: {text}");
+        text
+    }
+
+    /// The same, while this is sent again and again.
+    pub(crate) async fn closed_while_sending(&mut self, text: &str) -> String {
+        let mut seen = Vec::new();
+        let (mut reader, mut writer) = self.0.split();
+        let sends = async {
+            while writer.write_all(text.as_bytes()).await.is_ok() {
+                // As slowly as somebody who wants to hold a connection.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let closes = async {
+            tokio::select! {
+                read = reader.read_to_end(&mut seen) => drop(read),
+                () = sends => {}
+            }
+        };
+        soon(closes).await;
+        String::from_utf8_lossy(&seen).into_owned()
     }
 
     /// Everything until the other side closes.
