@@ -4,4 +4,6 @@
 
 pub mod commands;
 pub mod machine;
+pub mod page_script;
+pub mod postman;
 pub mod stack;

@@ -7,6 +7,8 @@ use kassa::commands::bench::{BenchArgs, bench};
 use kassa::commands::delegate::delegate;
 use kassa::commands::doctor::doctor;
 use kassa::commands::down::{DownArgs, down};
+use kassa::commands::postman::postman;
+use kassa::commands::screenshots::screenshots;
 use kassa::commands::test::{TestArgs, test};
 use kassa::commands::up::{UpArgs, up};
 use kassa::stack::Name;
@@ -29,6 +31,10 @@ enum Command {
     Test(TestArgs),
     /// Measures orders per second beside the limit of this machine.
     Bench(BenchArgs),
+    /// Takes the README's pictures of the page anew.
+    Screenshots,
+    /// Makes `postman_collection.json` anew from the gateway's document.
+    Postman,
     /// Shows what this machine has and lacks.
     Doctor,
     /// Checks, registers or lists the schemas.
@@ -36,6 +42,14 @@ enum Command {
         /// `check`, `register`, `list`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
+    },
+    /// Prints when an order passed each stage.
+    Timeline {
+        /// The order's id.
+        order_id: String,
+        /// Of which platform, if it was given a name.
+        #[arg(long, default_value = "local")]
+        name: String,
     },
     /// Lists, shows, replays and discards records that could not be applied.
     DeadLetters {
@@ -63,11 +77,17 @@ fn main() -> ExitCode {
         Command::Down(args) => down(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test(&args),
         Command::Bench(args) => bench(&args),
+        Command::Screenshots => screenshots().map(|()| ExitCode::SUCCESS),
+        Command::Postman => postman().map(|()| ExitCode::SUCCESS),
         Command::Doctor => {
             doctor();
             Ok(ExitCode::SUCCESS)
         }
         Command::Schemas { args } => delegate("local", None, "schemas", &args),
+        Command::Timeline { order_id, name } => {
+            let args = ["timeline".to_owned(), order_id];
+            delegate(&name, Some(Name::OrdersApi), Name::OrdersApi.as_str(), &args)
+        }
         Command::DeadLetters { service, name, args } => {
             let processor = match service {
                 Service::Orders => Name::OrdersProcessor,

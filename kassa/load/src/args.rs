@@ -4,10 +4,30 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
+use crate::bare_proxy::BareProxyArgs;
 use crate::cpu::Process;
+use crate::front_door::FrontDoorArgs;
 
-/// Measures orders per second through the gateway beside the limit of Postgres; meant for `cargo kassa bench`.
+/// The load and the measurements of `cargo kassa bench`.
 #[derive(Debug, clap::Parser)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Measures orders per second through the gateway beside the limit of Postgres.
+    Orders(Args),
+    /// Measures what the gateway adds to a direct call, beside a bare proxy.
+    FrontDoor(FrontDoorArgs),
+    /// Is the bare proxy.
+    #[command(hide = true)]
+    BareProxy(BareProxyArgs),
+}
+
+/// What a bench of orders is told.
+#[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The gateway, as `http://host:port`.
     #[arg(long)]
@@ -60,6 +80,6 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        Args::command().debug_assert();
+        Cli::command().debug_assert();
     }
 }

@@ -55,6 +55,22 @@ impl Connection {
         if !json.is_empty() {
             headers.insert(CONTENT_TYPE, JSON);
         }
+        self.send(request).await
+    }
+
+    /// GETs, and reads the answer to its end.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub(crate) async fn get(&mut self, path: &Uri, user: &HeaderValue) -> anyhow::Result<StatusCode> {
+        let mut request = Request::new(Full::default());
+        request.uri_mut().clone_from(path);
+        request.headers_mut().insert(HOST, self.host.clone());
+        request.headers_mut().insert(USER, user.clone());
+        self.send(request).await
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> anyhow::Result<StatusCode> {
         self.requests.ready().await?;
         let answer = self.requests.send_request(request).await?;
         let status = answer.status();

@@ -8,9 +8,11 @@
 //! terminal, and the money adds up.
 
 mod args;
+mod bare_proxy;
 mod books;
 mod cpu;
 mod figures;
+mod front_door;
 mod generator;
 mod http;
 mod limit;
@@ -24,7 +26,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser as _;
 
-use crate::args::Args;
+use crate::args::{Args, Cli, Command};
 use crate::figures::{Pair, Summary};
 use crate::limit::Limit;
 use crate::report::Conditions;
@@ -34,15 +36,27 @@ use crate::system::System;
 /// How long the platform runs before anything is measured: its JVM compiles what it runs, its caches fill.
 const FIRST_WARM_UP_SECONDS: u64 = 3;
 
-/// One thread: the generator must leave the machine to what it measures.
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match bench(&Args::parse()).await {
+fn main() -> ExitCode {
+    match run(&Cli::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("no figure: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// One thread: the generator must leave the machine to what it measures. The bare proxy gets what the gateway has.
+fn run(command: &Command) -> anyhow::Result<()> {
+    let mut runtime = match command {
+        Command::BareProxy(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
+    match command {
+        Command::Orders(args) => runtime.block_on(bench(args)),
+        Command::FrontDoor(args) => runtime.block_on(front_door::measure(args)),
+        Command::BareProxy(args) => runtime.block_on(bare_proxy::run(args)),
     }
 }
 

@@ -2,10 +2,12 @@
 
 mod books;
 mod client;
+mod collector;
 mod kafka;
 mod platform;
 
 pub use books::Tables;
 pub use client::{Answer, Client, send};
+pub use collector::{Collector, SeenSpan};
 pub use kafka::{Produced, produce};
 pub use platform::{Placed, Platform, eventually};

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::books::Tables;
 use crate::client::Client;
+use crate::collector::Collector;
 
 /// The platform, a client of its gateway, and both databases.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct Platform {
     pub stack: Stack,
     pub client: Client,
     pub tables: Tables,
+    pub collector: Collector,
 }
 
 /// How long recovery may take at most; a wait for a condition, never a measurement.
@@ -38,6 +40,12 @@ impl Platform {
                 .service_env
                 .push((name, "KASSA_BATCH_MAX_RECORDS", "10".to_owned()));
         }
+        let (collector, endpoint) = Collector::start()?;
+        for name in Name::SERVICES {
+            settings
+                .service_env
+                .push((name, "KASSA_OTLP_ENDPOINT", endpoint.clone()));
+        }
         let mut stack = Stack::new(settings, Arc::new(|text: &str| println!("  {text}")))?;
         stack.start()?;
         stack.supervise();
@@ -46,7 +54,12 @@ impl Platform {
             orders: pool(&stack, Database::Orders)?,
             payments: pool(&stack, Database::Payments)?,
         };
-        Ok(Self { stack, client, tables })
+        Ok(Self {
+            stack,
+            client,
+            tables,
+            collector,
+        })
     }
 
     /// Places `count` orders of `amount` for `users`, 16 at a time, each retried until it is answered.

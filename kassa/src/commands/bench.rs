@@ -12,7 +12,7 @@ use anyhow::{Context as _, ensure};
 use super::build::build;
 use crate::machine::leftovers;
 use crate::machine::packages::postgres_bin;
-use crate::stack::{Database, Profile, Role, Say, Settings, Stack, root};
+use crate::stack::{Database, Name, Profile, Role, Say, Settings, Stack, root};
 
 /// What `bench` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -29,6 +29,9 @@ pub struct BenchArgs {
     /// Two pairs of five seconds: enough to see a large change, not to compare.
     #[arg(long, conflicts_with_all = ["pairs", "seconds"])]
     quick: bool,
+    /// What the gateway adds to a direct call instead, beside a bare proxy.
+    #[arg(long, conflicts_with_all = ["pairs", "seconds", "json"])]
+    front_door: bool,
     /// A file that gets one more line of JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -49,7 +52,11 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let mut stack = Stack::new(settings, say)?;
     stack.cancel_with(is_stopping.clone());
     stack.start()?;
-    let mut load = load(args, &stack)?;
+    let mut load = if args.front_door {
+        front_door(&stack)?
+    } else {
+        load(args, &stack)?
+    };
     run(&mut load, &is_stopping)
 }
 
@@ -61,8 +68,9 @@ fn load(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
         .join("pgbench");
     ensure!(pgbench.exists(), "there is no {}", pgbench.display());
     let (pairs, seconds) = if args.quick { (2, 5) } else { (args.pairs, args.seconds) };
-    let mut load = Command::new(root().join("target").join(settings.profile.folder()).join("load"));
-    load.args(["--gateway", &stack.gateway_url()])
+    let mut load = program(settings);
+    load.arg("orders")
+        .args(["--gateway", &stack.gateway_url()])
         .args(["--server", &settings.server_url()])
         .args(["--orders", &settings.database_url(Database::Orders, Role::Super)])
         .args(["--payments", &settings.database_url(Database::Payments, Role::Super)])
@@ -80,6 +88,26 @@ fn load(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
         load.arg("--json").arg(std::path::absolute(json)?);
     }
     Ok(load)
+}
+
+fn front_door(stack: &Stack) -> anyhow::Result<Command> {
+    let settings = stack.settings();
+    let processes = leftovers::read(&settings.pids());
+    let gateway = processes.iter().find(|(name, _)| name == Name::Gateway.as_str());
+    let (_, gateway) = gateway.context("the gateway runs")?;
+    let mut load = program(settings);
+    load.arg("front-door")
+        .args(["--gateway", &stack.gateway_url()])
+        .args([
+            "--service",
+            &format!("http://127.0.0.1:{}", stack.port(Name::OrdersApi, 0)),
+        ])
+        .args(["--process", &format!("gateway={}", gateway.pid)]);
+    Ok(load)
+}
+
+fn program(settings: &Settings) -> Command {
+    Command::new(root().join("target").join(settings.profile.folder()).join("load"))
 }
 
 /// Waits for a program, and ends it when this one is told to stop: the platform must be stopped after it.

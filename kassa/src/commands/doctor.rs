@@ -1,10 +1,10 @@
 //! Shows what the machine has, and what would be installed or fetched.
 
-use crate::machine::packages::NEEDS;
+use crate::machine::packages::{BROWSER_NEEDS, NEEDS};
 
 /// Prints a line per thing that the platform needs.
 pub fn doctor() {
-    for need in NEEDS {
+    for need in NEEDS.iter().chain(&BROWSER_NEEDS) {
         let state = if (need.is_there)() {
             "ok".to_owned()
         } else {

@@ -133,7 +133,8 @@ fn print_welcome(stack: &Stack) {
     let ports = stack.settings().ports;
     println!(
         "
-  gateway      {url}         (docs: {url}/docs)
+  the page     {url}
+  API docs     {url}/docs
   orders API   http://127.0.0.1:{}         payments API http://127.0.0.1:{}
   demo mode: whoever sends X-User-Id is believed
 

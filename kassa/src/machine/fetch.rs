@@ -89,7 +89,7 @@ pub fn registry(cache: &Path, say: &dyn Fn(&str)) -> anyhow::Result<PathBuf> {
 }
 
 /// Fills a folder once: under another name first, so that a broken download is never taken for a whole one.
-fn once(cache: &Path, name: &str, fill: impl Fn(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+pub(super) fn once(cache: &Path, name: &str, fill: impl Fn(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
     let folder = cache.join(name);
     if folder.exists() {
         return Ok(folder);

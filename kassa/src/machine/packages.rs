@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-use super::fetch::{output, run};
+use super::fetch::{once, output, run};
 
 /// Something that must be on the machine.
 #[derive(Clone, Copy, Debug)]
@@ -63,11 +63,45 @@ pub const NEEDS: [Need; 8] = [
     },
 ];
 
+/// What Debian's packages supply for the tests and pictures of the page; nobody needs it to run the platform.
+pub const BROWSER_NEEDS: [Need; 4] = [
+    Need {
+        what: "Chromium, to look at the page",
+        package: "chromium",
+        is_there: || on_path("chromium"),
+    },
+    NODE,
+    NPM,
+    Need {
+        what: "Inter, so that the page looks the same everywhere",
+        package: "fonts-inter",
+        is_there: || Path::new("/usr/share/fonts/opentype/inter").exists(),
+    },
+];
+
+const NODE: Need = Need {
+    what: "Node, to drive Chromium and to run the Postman collection",
+    package: "nodejs",
+    is_there: || on_path("node"),
+};
+const NPM: Need = Need {
+    what: "npm, to fetch Playwright, axe and newman",
+    package: "npm",
+    is_there: || on_path("npm"),
+};
+
 /// Whether a program is on the PATH.
 #[must_use]
 pub fn on_path(program: &str) -> bool {
+    find_on_path(program).is_some()
+}
+
+/// Where a program is on the PATH.
+#[must_use]
+pub fn find_on_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    let mut candidates = std::env::split_paths(&path).map(|folder| folder.join(program));
+    candidates.find(|candidate| candidate.is_file())
 }
 
 fn has_zlib() -> bool {
@@ -98,7 +132,15 @@ pub fn postgres_bin() -> Option<PathBuf> {
 /// # Errors
 /// Something cannot be installed; says what to install by hand.
 pub fn install_missing(say: &dyn Fn(&str)) -> anyhow::Result<()> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.is_there)()).collect();
+    install(&NEEDS, say)
+}
+
+/// Installs those of `needs` that are missing, as [`install_missing`] does.
+///
+/// # Errors
+/// Something cannot be installed; says what to install by hand.
+pub fn install(needs: &[Need], say: &dyn Fn(&str)) -> anyhow::Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !(need.is_there)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -134,7 +176,7 @@ fn apt(args: &[&str]) -> Command {
     command
 }
 
-/// A Python of our own in the cache, with `modules` from PyPI.
+/// A Python of our own in the cache, with `modules` from PyPI, by name or as `name==version`.
 ///
 /// # Errors
 /// It cannot be made, or a module cannot be installed.
@@ -147,11 +189,55 @@ pub fn python(cache: &Path, modules: &[&str], say: &dyn Fn(&str)) -> anyhow::Res
         run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
     }
     for module in modules {
-        let import = format!("import {module}");
+        let import = match module.split_once("==") {
+            None => format!("import {module}"),
+            Some((name, version)) => {
+                format!("import importlib.metadata as there; assert there.version('{name}') == '{version}'")
+            }
+        };
         if output(Command::new(&python).args(["-c", &import])).is_err() {
             say(&format!("fetching {module} from PyPI"));
             run(Command::new(&python).args(["-m", "pip", "install", "-q", "--disable-pip-version-check", module]))?;
         }
     }
     Ok(python)
+}
+
+/// What npm supplies beside [`BROWSER_NEEDS`]: to drive the browser, and to judge a page's accessibility.
+const NODE_MODULES: [&str; 2] = ["playwright-core@1.58.0", "axe-core@4.14.1"];
+
+/// A folder of our own in the cache with [`NODE_MODULES`]; none of them runs a script while it is installed.
+///
+/// # Errors
+/// npm cannot fetch them.
+pub fn node_modules(cache: &Path, say: &dyn Fn(&str)) -> anyhow::Result<PathBuf> {
+    npm(cache, &NODE_MODULES, say)
+}
+
+/// Newman, which runs Postman's collections: the script to give to node.
+///
+/// # Errors
+/// Node or npm cannot be installed, or npm cannot fetch it.
+pub fn newman(cache: &Path, say: &dyn Fn(&str)) -> anyhow::Result<PathBuf> {
+    install(&[NODE, NPM], say)?;
+    let folder = npm(cache, &["newman@6.2.2"], say)?;
+    Ok(folder.join("node_modules/newman/bin/newman.js"))
+}
+
+fn npm(cache: &Path, modules: &[&str], say: &dyn Fn(&str)) -> anyhow::Result<PathBuf> {
+    let folder = modules.join("+").replace('@', "-");
+    once(cache, &folder, |folder| {
+        say(&format!("fetching {} from npm", modules.join(" and ")));
+        // Without a package of its own npm would look for one in the folders above.
+        fs::write(folder.join("package.json"), "{\"private\": true}\n")?;
+        let mut npm = Command::new("npm");
+        npm.args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--ignore-scripts",
+            "--loglevel=error",
+        ]);
+        run(npm.args(modules).current_dir(folder))
+    })
 }

@@ -54,6 +54,8 @@ pub(super) fn env(settings: &Settings, name: Name, port: u16) -> Vec<(String, St
         Name::Gateway => vec![
             ("KASSA_ORDERS_URL", local(settings.ports.orders_api)),
             ("KASSA_PAYMENTS_URL", local(settings.ports.payments_api)),
+            ("KASSA_ORDERS_PROCESSOR_URL", local(settings.ports.orders_processor)),
+            ("KASSA_PAYMENTS_PROCESSOR_URL", local(settings.ports.payments_processor)),
         ],
         Name::OrdersApi => vec![orders(), schemas()],
         Name::PaymentsApi => vec![payments()],

@@ -34,8 +34,10 @@ fn every_dependency_is_a_service_that_can_fulfil_its_condition() {
 fn every_service_waits_for_all_that_it_calls() {
     let compose = ComposeFile::load();
     for (name, service) in &compose.services {
-        let called: BTreeSet<String> = addresses(service).into_iter().map(|(host, _)| host).collect();
+        let mut called: BTreeSet<String> = addresses(service).into_iter().map(|(host, _)| host).collect();
         let awaited = compose.awaited_by(name);
+        // The gateway only watches the processors: it takes orders without them, and starts without them.
+        called.retain(|host| name != "gateway" || !host.ends_with("-processor"));
         let missing: Vec<&String> = called.difference(&awaited).collect();
         assert!(
             missing.is_empty(),

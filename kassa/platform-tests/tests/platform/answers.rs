@@ -202,6 +202,7 @@ pub(crate) async fn the_gateways_document_is_merged_and_served(platform: &Platfo
         "/orders",
         "/orders/{id}",
         "/orders/{id}/events",
+        "/orders/{id}/timeline",
     ];
     assert_eq!(paths, expected);
     let page = platform
@@ -222,7 +223,8 @@ pub(crate) async fn readiness_lists_each_upstream(platform: &Platform) -> anyhow
     assert_eq!(ready.status, 200);
     let parts = ready.body["parts"].as_array().cloned().unwrap_or_default();
     let names: Vec<_> = parts.iter().filter_map(|part| part["name"].as_str()).collect();
-    assert_eq!(names, ["orders-api", "payments-api"]);
+    let expected = ["orders-api", "orders-processor", "payments-api", "payments-processor"];
+    assert_eq!(names, expected);
     ensure!(
         parts.iter().all(|part| part["checkedSecondsAgo"].is_number()),
         "{parts:?}"

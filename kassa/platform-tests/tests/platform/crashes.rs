@@ -111,7 +111,10 @@ async fn without_the_payments_api(platform: &Platform, user: &str) -> anyhow::Re
     );
     eventually(Duration::from_secs(10), "readiness turns red", async || {
         let ready = platform.client.get("/health/ready", user).await?;
-        Ok(ready.status == 503 && ready.body["parts"][1]["status"] == json!("down"))
+        let parts = ready.body["parts"].as_array().cloned().unwrap_or_default();
+        let down = parts.iter().filter(|part| part["status"] == json!("down"));
+        let down: Vec<_> = down.filter_map(|part| part["name"].as_str()).collect();
+        Ok(ready.status == 503 && down == ["payments-api"])
     })
     .await
 }

@@ -1,10 +1,14 @@
 //! The whole platform on real parts, through the gateway: one stack for all tests, which run one after the other.
 
 mod answers;
+mod contract;
 mod crashes;
 mod dead_letters;
+mod http_file;
+mod observed;
 mod orders;
 mod outages;
+mod page;
 mod replays;
 mod replicas;
 mod waiting;
@@ -65,6 +69,27 @@ fn main() -> anyhow::Result<ExitCode> {
         answers::the_gateways_document_is_merged_and_served,
         answers::readiness_lists_each_upstream,
     ];
+    all.extend(trials![bench;
+        contract::the_committed_document_is_the_one_that_is_served,
+        contract::every_document_is_valid,
+        contract::the_gateway_keeps_its_document,
+        contract::the_orders_api_keeps_its_document,
+        contract::the_payments_api_keeps_its_document,
+        contract::whoever_says_who_he_is_orders_and_pays_in_swagger_ui,
+        contract::the_postman_collection_runs_through,
+        contract::the_requests_of_the_http_file_do_what_their_titles_say,
+    ]);
+    all.extend(trials![bench;
+        page::its_modules_keep_their_promises,
+        page::a_person_orders_and_sees_it_paid_or_declined,
+        page::two_tabs_and_another_browser_agree,
+        page::an_order_waits_in_sight_and_finishes_by_itself,
+        page::what_is_wrong_is_said_at_its_field,
+        page::everything_is_done_without_a_mouse,
+        page::nothing_is_done_twice_when_an_answer_is_lost,
+        page::an_order_is_watched_without_its_stream_too,
+        page::it_fits_a_telephone_and_both_colour_schemes,
+    ]);
     all.extend(crashes::trials(&bench));
     all.extend(trials![bench;
         crashes::a_service_that_is_down_is_a_problem_of_the_gateway,
@@ -73,6 +98,8 @@ fn main() -> anyhow::Result<ExitCode> {
         waiting::a_stream_tells_of_each_change_and_ends_with_the_order,
         waiting::a_stream_goes_on_after_its_replica_died,
         waiting::every_replica_tells_of_an_order_that_another_one_took,
+        observed::one_trace_holds_all_hops_of_an_order,
+        observed::a_timeline_tells_when_an_order_passed_each_stage,
         outages::an_outage_makes_no_dead_letters,
         outages::the_registry_may_vanish_after_the_start,
         outages::a_front_that_starts_without_the_registry_waits_for_it,
