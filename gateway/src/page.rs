@@ -46,6 +46,7 @@ const ASSETS: &[(&str, &str)] = assets![
     "store.mjs",
     "sync.mjs",
     "views.mjs",
+    "timeline.mjs",
     "words.mjs",
 ];
 

@@ -68,7 +68,12 @@ impl Keeper {
             Ok(keys) if !had_keys => info!("tokens are verified with {} keys", keys.len()),
             Ok(_) => {}
             Err(error) if had_keys => warn!("the keys of tokens stay as they are: {error:#}"),
-            Err(error) => self.part.down(&format!("{error:#}")),
+            Err(error) => {
+                if self.known.borrow().fetches == 0 {
+                    warn!("no token can be verified yet: {error:#}");
+                }
+                self.part.down(&format!("{error:#}"));
+            }
         }
         self.known.send_modify(|known| {
             known.fetches += 1;

@@ -3,7 +3,7 @@
 const FIRST_MS = 400;
 const LONGEST_MS = 10_000;
 
-/** How long to wait after the attempt with this number, from 0; half of it is chance, so that tabs do not march in step. */
+/** How long to wait after the attempt with this number, from 0; half of it is chance: tabs do not march in step. */
 export function pauseAfter(attempt, chance = Math.random()) {
   const full = Math.min(FIRST_MS * 2 ** attempt, LONGEST_MS);
   return Math.round(full / 2 + (full / 2) * chance);

@@ -14,7 +14,7 @@ export async function watchHealth(store) {
   });
   for (;;) {
     if (!document.hidden) store.update({ health: await look() });
-    const isWell = [...store.state.health?.values() ?? []].every((state) => state === 'up');
+    const isWell = [...(store.state.health?.values() ?? [])].every((state) => state === 'up');
     await pause(isWell ? EVERY_MS.well : EVERY_MS.ill);
   }
 }

@@ -7,6 +7,7 @@ import { SendingForm } from './sending-form.mjs';
 import { keepUser, keptUser, objection, onOtherTab } from './session.mjs';
 import { Store } from './store.mjs';
 import { Sync } from './sync.mjs';
+import { showTimelines } from './timeline.mjs';
 import { drawAccount, drawConnection, drawLedger, drawOrders, drawServices } from './views.mjs';
 import { stagesOf } from './words.mjs';
 
@@ -98,7 +99,10 @@ onOtherTab((user) => {
   if (user !== store.state.user) enter(user);
 });
 
-for (const [id, part] of [['older-orders', 'orders'], ['older-lines', 'ledger']]) {
+for (const [id, part] of [
+  ['older-orders', 'orders'],
+  ['older-lines', 'ledger'],
+]) {
   byId(id).addEventListener('click', async () => {
     const known = store.state[part].rows.length;
     const count = await sync.showOlder(part);
@@ -115,6 +119,7 @@ function draw() {
   drawLedger(store.state);
 }
 
+showTimelines(byId('orders'), () => store.state.user);
 store.addEventListener('change', draw);
 store.addEventListener('closed', ({ detail: order }) => {
   const { note } = stagesOf(order);

@@ -6,7 +6,7 @@
 import { newKey, post } from './api.mjs';
 import { setText } from './dom.mjs';
 
-const NO_ANSWER_YET = 'No answer yet. Trying again under the same key, so nothing is done twice.';
+const AGAIN = 'Trying again under the same key, so nothing is done twice.';
 
 export class SendingForm {
   #form;
@@ -23,7 +23,10 @@ export class SendingForm {
     });
     form.addEventListener('input', ({ target }) => this.#clear(target));
     // The second half of a double click, and a key that is held down, are no further wish.
-    form.addEventListener('click', (event) => event.detail > 1 && event.target.closest('button') && event.preventDefault());
+    form.addEventListener(
+      'click',
+      (event) => event.detail > 1 && event.target.closest('button') && event.preventDefault(),
+    );
     form.addEventListener('keydown', (event) => event.key === 'Enter' && event.repeat && event.preventDefault());
   }
 
@@ -50,7 +53,9 @@ export class SendingForm {
     const { signal } = this;
     this.#setBusy(true, 'Sending…');
     try {
-      const onWait = () => this.#say(NO_ANSWER_YET, 'waits');
+      const onWait = ({ name, message }) => {
+        this.#say(`${name === 'NoAnswer' ? 'No answer yet.' : message} ${AGAIN}`, 'waits');
+      };
       const { data } = await post(this.#options.path, { ...request, signal, onWait });
       this.#keep(null);
       // What was typed meanwhile belongs to the next request.

@@ -2,6 +2,7 @@
 
 import { byId, fromTemplate, setText, showRows } from './dom.mjs';
 import { show, showChange } from './money.mjs';
+import { orderChanged } from './timeline.mjs';
 import { clock, stagesOf } from './words.mjs';
 
 const PART_STATES = { up: 'up', down: 'down', stopping: 'stops', unknown: '?', unwatched: '–' };
@@ -10,7 +11,8 @@ const STEP_WORDS = { done: 'done', now: 'under way', todo: 'not yet', failed: ''
 export function drawServices({ health }) {
   for (const item of byId('services').children) {
     const state = health === null ? null : (health.get(item.dataset.part) ?? 'unwatched');
-    item.dataset.state = health?.get('gateway') === 'down' && item.dataset.part !== 'gateway' ? 'unknown' : (state ?? '');
+    item.dataset.state =
+      health?.get('gateway') === 'down' && item.dataset.part !== 'gateway' ? 'unknown' : (state ?? '');
     setText(item.querySelector('.part-state'), PART_STATES[item.dataset.state] ?? '…');
   }
 }
@@ -37,15 +39,23 @@ export function drawAccount({ user, account, trouble }) {
 export function drawOrders({ orders, ledger, health, trouble }) {
   const paid = new Set(ledger.rows.map(({ orderId }) => orderId));
   const isPaymentDown = health?.get('payments-processor') === 'down';
-  showRows(byId('orders'), orders.rows, () => fromTemplate('order-row'), (node, order) => {
-    drawOrder(node, order, stagesOf(order, { isPaid: paid.has(order.id), isPaymentDown }));
-  });
+  showRows(
+    byId('orders'),
+    orders.rows,
+    () => fromTemplate('order-row'),
+    (node, order) => {
+      drawOrder(node, order, stagesOf(order, { isPaid: paid.has(order.id), isPaymentDown }));
+    },
+  );
   drawListEnd('orders', orders);
   drawTrouble('orders', trouble.orders);
 }
 
 function drawOrder(node, order, { steps, note }) {
-  node.dataset.status = order.status;
+  if (node.dataset.status !== order.status) {
+    node.dataset.status = order.status;
+    orderChanged(node);
+  }
   const what = node.querySelector('.order-what');
   what.classList.toggle('is-absent', !order.description);
   setText(what, order.description || 'Order without a note');
@@ -67,14 +77,19 @@ function drawStep(item, [name, state]) {
 
 export function drawLedger({ account, orders, ledger, trouble }) {
   const names = new Map(orders.rows.map(({ id, description }) => [id, description]));
-  showRows(byId('ledger'), ledger.rows, () => fromTemplate('ledger-row'), (node, line) => {
-    const isIncome = line.type === 'topup';
-    node.dataset.type = line.type;
-    setText(node.querySelector('.line-what'), isIncome ? 'Top-up' : names.get(line.orderId) || 'Payment');
-    setText(node.querySelector('.line-change'), showChange(line.amount));
-    setText(node.querySelector('.line-balance'), show(line.balanceAfter));
-    drawTime(node, line.createdAt);
-  });
+  showRows(
+    byId('ledger'),
+    ledger.rows,
+    () => fromTemplate('ledger-row'),
+    (node, line) => {
+      const isIncome = line.type === 'topup';
+      node.dataset.type = line.type;
+      setText(node.querySelector('.line-what'), isIncome ? 'Top-up' : names.get(line.orderId) || 'Payment');
+      setText(node.querySelector('.line-change'), showChange(line.amount));
+      setText(node.querySelector('.line-balance'), show(line.balanceAfter));
+      drawTime(node, line.createdAt);
+    },
+  );
   byId('ledger').parentElement.hidden = ledger.rows.length === 0;
   drawListEnd('ledger', account === null ? { ...ledger, isRead: true } : ledger);
   drawTrouble('ledger', trouble.ledger);

@@ -7,7 +7,7 @@ const REASONS = {
   account_not_found: 'there was no account to pay from.',
 };
 
-/** Why an order was declined; short, so that it fits on a telephone's line. A reason that a later version adds is shown as it is. */
+/** Why an order was declined; short, for a telephone's line. A reason that a later version adds is shown as it is. */
 export function reasonInWords(reason) {
   return REASONS[reason] ?? sentence(String(reason ?? 'no reason was given').replaceAll('_', ' '));
 }
@@ -23,7 +23,10 @@ export function isOpen(order) {
  * `isPaid`: its payment is in the ledger already. `isPaymentDown`: the payments processor is known not to run.
  */
 export function stagesOf(order, { isPaid = false, isPaymentDown = false } = {}) {
-  const stored = [['Accepted', 'done'], ['Requested', 'done']];
+  const stored = [
+    ['Accepted', 'done'],
+    ['Requested', 'done'],
+  ];
   if (order.status === 'FINISHED') {
     const note = `Paid ${span(order)} after it was placed.`;
     return { steps: [...stored, ['Decided', 'done'], ['Finished', 'done']], note };
@@ -36,9 +39,7 @@ export function stagesOf(order, { isPaid = false, isPaymentDown = false } = {}) 
     const note = 'Paid; the order is being closed.';
     return { steps: [...stored, ['Decided', 'done'], ['Finished', 'now']], note };
   }
-  const note = isPaymentDown
-    ? 'Payments are down; it goes on by itself.'
-    : 'Safely stored; waiting for the decision.';
+  const note = isPaymentDown ? 'Payments are down; it goes on by itself.' : 'Safely stored; waiting for the decision.';
   return { steps: [...stored, ['Decided', 'now'], ['Finished', 'todo']], note };
 }
 

@@ -9,7 +9,10 @@ const TELEPHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTo
 
 await run(async ({ open }) => {
   const name = someone('a-rather-long-name-for-somebody');
-  for (const [size, options] of [['desk', {}], ['telephone', TELEPHONE]]) {
+  for (const [size, options] of [
+    ['desk', {}],
+    ['telephone', TELEPHONE],
+  ]) {
     for (const colorScheme of ['light', 'dark']) {
       const where = `${size}, ${colorScheme}`;
       const alice = await open({ ...options, colorScheme });
@@ -25,7 +28,10 @@ await run(async ({ open }) => {
       assert.deepEqual(await findings(alice.page), [], `${where}: the desk`);
       await fits(alice, where);
       const paper = await alice.page.evaluate(() => getComputedStyle(document.body).backgroundColor);
-      const brightness = paper.match(/\d+/gu).slice(0, 3).reduce((sum, part) => sum + Number(part), 0);
+      const brightness = paper
+        .match(/\d+/gu)
+        .slice(0, 3)
+        .reduce((sum, part) => sum + Number(part), 0);
       assert.equal(brightness > 384, colorScheme === 'light', `${where}: the paper is ${paper}`);
     }
   }
@@ -33,13 +39,20 @@ await run(async ({ open }) => {
 
 async function fill(alice) {
   await person.openAccount(alice, '1000000');
-  await person.placeOrder(alice, '12345.67', 'Something with a long description, as people write it when there is room for five hundred characters');
+  await person.placeOrder(
+    alice,
+    '12345.67',
+    'Something with a long description, as people write it when there is room for five hundred characters',
+  );
   await person.placeOrder(alice, '9999999999999.99', 'Declined');
   await person.seesStages(alice, 'Declined', person.DECLINED);
 }
 
 /** Nothing reaches over the right edge. */
 async function fits({ page }, where) {
-  const { scrolls, shows } = await page.evaluate(() => ({ scrolls: document.documentElement.scrollWidth, shows: innerWidth }));
+  const { scrolls, shows } = await page.evaluate(() => ({
+    scrolls: document.documentElement.scrollWidth,
+    shows: innerWidth,
+  }));
   assert.ok(scrolls <= shows, `${where}: ${scrolls} px on ${shows}`);
 }

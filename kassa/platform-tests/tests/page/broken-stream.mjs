@@ -23,7 +23,10 @@ await run(async ({ open }) => {
   await person.seesStages(alice, 'Streamed', person.FINISHED);
 
   for (const [what, answer] of [
-    ['No stream', (route) => route.fulfill({ status: 404, contentType: 'application/problem+json', body: '{"code":"not_found"}' })],
+    [
+      'No stream',
+      (route) => route.fulfill({ status: 404, contentType: 'application/problem+json', body: '{"code":"not_found"}' }),
+    ],
     ['Broken line', (route) => route.abort()],
     ['Broken off', (route) => route.fulfill({ contentType: 'text/event-stream', body: ': hello\n\nid: 1\nda' })],
   ]) {
@@ -43,7 +46,11 @@ await run(async ({ open }) => {
   await person.placeOrder(alice, '1', 'Gateway away');
   await person.seesStages(alice, 'Gateway away', person.WAITING);
   await platform('stop', 'gateway');
-  await eventually('the banner', () => page.getByRole('alert').innerText(), /^The gateway does not answer\. Trying again/u);
+  await eventually(
+    'the banner',
+    () => page.getByRole('alert').innerText(),
+    /^The gateway does not answer\. Trying again/u,
+  );
   await person.seesService(alice, 'gateway', 'down');
   await person.seesService(alice, 'orders-api', 'unknown');
   await platform('start', 'gateway');

@@ -6,14 +6,20 @@ import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** `gateway`: its URL; `chromium`: the program; `modules`: what npm has fetched; `output`: where files may be written. */
+/** `gateway`: its URL; `chromium`: the program; `modules`: what npm has fetched; `output`: where files may go. */
 export const told = JSON.parse(process.argv[2]);
 
 const modules = createRequire(`${told.modules}/`);
 const { chromium } = modules('playwright-core');
 const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--font-render-hinting=none',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--font-render-hinting=none',
 ];
 const LIMIT_MS = 150_000;
 /** Time enough for anything that is going to happen at all. */
@@ -54,8 +60,11 @@ export function someone(name) {
   return `${name}-${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
 }
 
-/** A page, watched from its first byte on. `context` shares one person's browser between several tabs. */
-async function open(browser, people, { context, ...options } = {}) {
+/**
+ * A page, watched from its first byte on. `context` shares one person's browser between several tabs.
+ * `isPlainHttp`: as on a telephone in the same network, where a browser offers less than on the machine itself.
+ */
+async function open(browser, people, { context, isPlainHttp = false, ...options } = {}) {
   const of = context ?? (await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options }));
   const page = await of.newPage();
   page.setDefaultTimeout(SOON);
@@ -71,6 +80,7 @@ async function open(browser, people, { context, ...options } = {}) {
     if (!request.url().startsWith(`${told.gateway}/`)) faults.push(`another host: ${request.url()}`);
   });
   await page.addInitScript(watch);
+  if (isPlainHttp) await page.addInitScript(takeAway);
   await page.goto(told.gateway);
   const person = {
     page,
@@ -108,6 +118,12 @@ function watch() {
   new PerformanceObserver(onShifts).observe({ type: 'layout-shift', buffered: true });
 }
 
+/** Runs in the page: what only a secure context has. */
+function takeAway() {
+  delete Crypto.prototype.randomUUID;
+  delete Navigator.prototype.locks;
+}
+
 /** Waits until something is true of the page, or says what is there instead. */
 export async function eventually(what, look, expected) {
   const until = Date.now() + SOON;
@@ -125,5 +141,7 @@ export async function findings(page) {
   await page.evaluate(readFileSync(modules.resolve('axe-core/axe.min.js'), 'utf8'));
   const { violations } = await page.evaluate(() => globalThis.axe.run());
   const grave = violations.filter(({ impact }) => ['serious', 'critical'].includes(impact));
-  return grave.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id} ${target}: ${failureSummary}`));
+  return grave.flatMap(({ id, nodes }) =>
+    nodes.map(({ target, failureSummary }) => `${id} ${target}: ${failureSummary}`),
+  );
 }

@@ -9,10 +9,11 @@ await run(async ({ open }) => {
   const alice = await open();
   const { page } = alice;
   const name = someone('keys');
-  const focus = () => page.evaluate(() => {
-    const { id, textContent, tagName } = document.activeElement;
-    return id || (tagName === 'BODY' ? 'nowhere' : `${tagName} ${textContent.trim()}`);
-  });
+  const focus = () =>
+    page.evaluate(() => {
+      const { id, textContent, tagName } = document.activeElement;
+      return id || (tagName === 'BODY' ? 'nowhere' : `${tagName} ${textContent.trim()}`);
+    });
   const press = async (key, expected) => {
     await page.keyboard.press(key);
     await eventually(`the focus after ${key}`, focus, expected);
@@ -48,7 +49,8 @@ await run(async ({ open }) => {
   await person.seesBalance(alice, '37.50');
 
   // Out again, and the focus is where one goes on.
-  for (let stops = 0; stops < 20 && (await focus()) !== 'BUTTON Sign out'; stops += 1) await page.keyboard.press('Shift+Tab');
+  for (let stops = 0; stops < 20 && (await focus()) !== 'BUTTON Sign out'; stops += 1)
+    await page.keyboard.press('Shift+Tab');
   await page.keyboard.press('Enter');
   await eventually('the focus after signing out', focus, 'name');
 });

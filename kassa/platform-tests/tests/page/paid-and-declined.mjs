@@ -23,7 +23,16 @@ await run(async ({ open }) => {
   await person.seesStages(alice, 'Two tickets', person.FINISHED);
   await person.seesBalance(alice, '70.00');
   await eventually('the ledger', () => person.ledger(alice), 'Two tickets −30.00 70.00\nTop-up +100.00 100.00');
-  await eventually('what is announced', () => page.locator('#announcer').innerText(), /^Two tickets over 30\.00: Paid/u);
+  await eventually(
+    'what is announced',
+    () => page.locator('#announcer').innerText(),
+    /^Two tickets over 30\.00: Paid/u,
+  );
+
+  await person.order(alice, 'Two tickets').getByText('What happened when').click();
+  const timeline = person.order(alice, 'Two tickets').locator('.order-when li');
+  await eventually('the timeline', () => timeline.last().innerText(), /^Closed after \d/u);
+  assert.equal(await timeline.count(), 7);
 
   await person.placeOrder(alice, '70,01', 'A piano');
   await person.seesStages(alice, 'A piano', person.DECLINED);

@@ -54,10 +54,11 @@ export async function seesBalance(person, expected) {
 
 /** The ledger, a line each: `Two tickets −30.00 70.00`. */
 export async function ledger({ page }) {
-  const read = (rows) => rows.map((row) => {
-    const cell = (part) => row.querySelector(part).textContent;
-    return `${cell('.line-what')} ${cell('.line-change')} ${cell('.line-balance')}`;
-  });
+  const read = (rows) =>
+    rows.map((row) => {
+      const cell = (part) => row.querySelector(part).textContent;
+      return `${cell('.line-what')} ${cell('.line-change')} ${cell('.line-balance')}`;
+    });
   return (await page.locator('#ledger tr').evaluateAll(read)).join('\n');
 }
 

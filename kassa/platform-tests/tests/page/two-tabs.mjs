@@ -5,6 +5,12 @@ import assert from 'node:assert/strict';
 import { eventually, run, someone } from './harness.mjs';
 import * as person from './person.mjs';
 
+const LEDGER = `Over plain HTTP −40.00 0.00
+Seen from afar −30.00 40.00
+From the second −20.00 70.00
+From the first −10.00 90.00
+Top-up +100.00 100.00`;
+
 await run(async ({ open }) => {
   const name = someone('twin');
   const first = await open();
@@ -21,18 +27,19 @@ await run(async ({ open }) => {
   for (const tab of [first, second]) await person.seesBalance(tab, '70.00');
 
   // Another browser hears of nothing, but looks now and then.
-  const other = await open();
+  const other = await open({ isPlainHttp: true });
   await person.signIn(other, name);
   await person.seesBalance(other, '70.00');
   await person.placeOrder(first, '30', 'Seen from afar');
   await person.seesStages(other, 'Seen from afar', person.FINISHED);
   await person.seesBalance(other, '40.00');
+  await person.placeOrder(other, '40', 'Over plain HTTP');
+  for (const tab of [first, second, other]) await person.seesStages(tab, 'Over plain HTTP', person.FINISHED);
 
-  const expected = ['Seen from afar', 'From the second', 'From the first'];
+  const expected = ['Over plain HTTP', 'Seen from afar', 'From the second', 'From the first'];
   for (const tab of [first, second, other]) {
     assert.deepEqual(await tab.page.locator('.order-what').allInnerTexts(), expected);
-    const changes = 'Seen from afar −30.00 40.00\nFrom the second −20.00 70.00\nFrom the first −10.00 90.00\nTop-up +100.00 100.00';
-    await eventually('the ledger', () => person.ledger(tab), changes);
+    await eventually('the ledger', () => person.ledger(tab), LEDGER);
   }
 
   // Signing out in one tab signs out the other.

@@ -12,7 +12,8 @@ await run(async ({ open }) => {
   await platform('stop', 'payments-processor');
   await person.seesService(alice, 'payments-processor', 'down');
 
-  const heights = () => alice.page.locator('.order').evaluateAll((rows) => rows.map(({ offsetHeight }) => offsetHeight));
+  const heights = () =>
+    alice.page.locator('.order').evaluateAll((rows) => rows.map(({ offsetHeight }) => offsetHeight));
   // Eight of them: more than a browser has connections for, if each held a stream.
   for (let number = 1; number <= 8; number += 1) {
     await person.placeOrder(alice, '5', `Order ${number}.`);

@@ -18,7 +18,12 @@ await run(async ({ open }) => {
   await person.openAccount(alice, '20');
 
   const amount = page.getByLabel('Amount');
-  const refusals = { '-5': /^Must be 1 to 13 digits/u, '1.005': /at most two decimals|1 or 2 decimals/u, 0: /^Must be greater than 0/u, '': /./u };
+  const refusals = {
+    '-5': /^Must be 1 to 13 digits/u,
+    1.005: /at most two decimals|1 or 2 decimals/u,
+    0: /^Must be greater than 0/u,
+    '': /./u,
+  };
   for (const [typed, expected] of Object.entries(refusals)) {
     await person.placeOrder(alice, typed, 'Nothing');
     await eventually(`what is said of "${typed}"`, () => noteOf(page, '#order-amount'), expected);

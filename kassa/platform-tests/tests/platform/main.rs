@@ -5,6 +5,7 @@ mod contract;
 mod crashes;
 mod dead_letters;
 mod http_file;
+mod idempotency;
 mod observed;
 mod orders;
 mod outages;
@@ -93,6 +94,9 @@ fn main() -> anyhow::Result<ExitCode> {
     all.extend(crashes::trials(&bench));
     all.extend(trials![bench;
         crashes::a_service_that_is_down_is_a_problem_of_the_gateway,
+        idempotency::copies_by_two_gateways_and_two_apis_make_one_order,
+        idempotency::a_body_is_the_same_however_it_is_written,
+        idempotency::what_was_never_done_is_not_remembered,
         waiting::a_post_that_waits_is_answered_with_the_closed_order,
         waiting::a_get_waits_as_long_as_it_is_asked_to_and_no_longer,
         waiting::a_stream_tells_of_each_change_and_ends_with_the_order,

@@ -22,7 +22,10 @@ function answerWith(...answers) {
     if (status === undefined) throw new TypeError('failed to fetch');
     const isStream = typeof body === 'string';
     const type = isStream ? 'text/event-stream' : 'application/json';
-    return new Response(status === 204 ? null : isStream ? body : JSON.stringify(body), { status, headers: { 'Content-Type': type } });
+    return new Response(status === 204 ? null : isStream ? body : JSON.stringify(body), {
+      status,
+      headers: { 'Content-Type': type },
+    });
   };
   return asked;
 }
@@ -39,9 +42,17 @@ async function follow() {
 test('a lost answer and a busy service are asked again under the same key', async () => {
   const asked = answerWith(undefined, [503, { code: 'overloaded' }], [201, { id: 'o' }]);
   const waits = [];
-  const answer = await post('/orders', { user: 'alice', body: { amount: '1' }, key: 'k', onWait: (error) => waits.push(error.name) });
+  const answer = await post('/orders', {
+    user: 'alice',
+    body: { amount: '1' },
+    key: 'k',
+    onWait: (error) => waits.push(error.name),
+  });
   assert.equal(answer.data.id, 'o');
-  assert.deepEqual(asked.map(({ method, key }) => `${method} ${key}`), ['POST k', 'POST k', 'POST k']);
+  assert.deepEqual(
+    asked.map(({ method, key }) => `${method} ${key}`),
+    ['POST k', 'POST k', 'POST k'],
+  );
   assert.deepEqual(waits, ['NoAnswer', 'Problem']);
 });
 
@@ -54,23 +65,32 @@ test('a refusal is final', async () => {
 test('an order is followed over its stream to the end', async () => {
   const asked = answerWith([200, event(1, 'NEW') + ': heartbeat\n\n' + event(2, 'FINISHED')]);
   assert.deepEqual(await follow(), ['NEW', 'FINISHED']);
-  assert.deepEqual(asked.map(({ path }) => path), ['/orders/o/events']);
+  assert.deepEqual(
+    asked.map(({ path }) => path),
+    ['/orders/o/events'],
+  );
 });
 
 test('without a stream an order is looked at until it is closed', async () => {
   const asked = answerWith([404, { code: 'not_found' }], [200, { id: 'o', status: 'CANCELLED' }]);
   assert.deepEqual(await follow(), ['CANCELLED']);
-  assert.deepEqual(asked.map(({ path }) => path), ['/orders/o/events', '/orders/o']);
+  assert.deepEqual(
+    asked.map(({ path }) => path),
+    ['/orders/o/events', '/orders/o'],
+  );
 });
 
 test('a stream that broke is taken up where it was', async () => {
   const asked = answerWith([200, event(1, 'NEW')], undefined, [200, event(2, 'FINISHED')]);
   assert.deepEqual(await follow(), ['NEW', 'FINISHED']);
-  assert.deepEqual(asked.map(({ path, lastEventId }) => [path, lastEventId]), [
-    ['/orders/o/events', null],
-    ['/orders/o', null],
-    ['/orders/o/events', '1'],
-  ]);
+  assert.deepEqual(
+    asked.map(({ path, lastEventId }) => [path, lastEventId]),
+    [
+      ['/orders/o/events', null],
+      ['/orders/o', null],
+      ['/orders/o/events', '1'],
+    ],
+  );
 });
 
 test('nothing more to come means to look once', async () => {
@@ -79,7 +99,10 @@ test('nothing more to come means to look once', async () => {
 });
 
 test('pauses double up to ten seconds, and half of each is chance', () => {
-  assert.deepEqual([0, 1, 2, 3, 9].map((attempt) => pauseAfter(attempt, 1)), [400, 800, 1600, 3200, 10_000]);
+  assert.deepEqual(
+    [0, 1, 2, 3, 9].map((attempt) => pauseAfter(attempt, 1)),
+    [400, 800, 1600, 3200, 10_000],
+  );
   assert.equal(pauseAfter(0, 0), 200);
 });
 

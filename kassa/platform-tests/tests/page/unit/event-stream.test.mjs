@@ -5,7 +5,8 @@ import { test } from 'node:test';
 
 import { EventParser, eventsOf } from '../../../../../gateway/web/assets/event-stream.mjs';
 
-const TWO = 'id: 1\nevent: status\ndata: {"status":"NEW"}\n\n: still here\n\nid: 2\nevent: status\ndata: {"status":"FINISHED"}\n\n';
+const TWO =
+  'id: 1\nevent: status\ndata: {"status":"NEW"}\n\n: still here\n\nid: 2\nevent: status\ndata: {"status":"FINISHED"}\n\n';
 const EXPECTED = [
   { id: '1', event: 'status', data: '{"status":"NEW"}' },
   { comment: 'still here' },
@@ -35,7 +36,9 @@ test('lines end with LF, CR LF or CR, and a CR LF may be cut in two', () => {
 });
 
 test('several lines of data are one text, and one space after a colon belongs to nobody', () => {
-  assert.deepEqual(parse('data: a\ndata:b\ndata:  c\ndata\n\n'), [{ id: undefined, event: 'message', data: 'a\nb\n c\n' }]);
+  assert.deepEqual(parse('data: a\ndata:b\ndata:  c\ndata\n\n'), [
+    { id: undefined, event: 'message', data: 'a\nb\n c\n' },
+  ]);
 });
 
 test('what has no data, and what the end cuts off, is no event', () => {
@@ -44,7 +47,13 @@ test('what has no data, and what the end cuts off, is no event', () => {
 
 test('an id holds until the next one, and a byte order mark is skipped', () => {
   const events = parse('\ufeffid: 1\ndata: a\n\n', 'data: b\n\n');
-  assert.deepEqual(events.map(({ id, data }) => [id, data]), [['1', 'a'], ['1', 'b']]);
+  assert.deepEqual(
+    events.map(({ id, data }) => [id, data]),
+    [
+      ['1', 'a'],
+      ['1', 'b'],
+    ],
+  );
 });
 
 test('a body is read to its end, a letter of several bytes across pieces too', async () => {

@@ -8,7 +8,10 @@ import { fromTyped, show, showChange } from '../../../../../gateway/web/assets/m
 test('amounts are grouped, with two decimals', () => {
   const shown = ['0.00', '5', '12.5', '999.99', '1000.00', '1234567.89', '9999999999999.99'].map(show);
   const expected = ['0.00', '5.00', '12.50', '999.99', '1 000.00', '1 234 567.89', '9 999 999 999 999.99'];
-  assert.deepEqual(shown.map((text) => text.replaceAll('\u202f', ' ')), expected);
+  assert.deepEqual(
+    shown.map((text) => text.replaceAll('\u202f', ' ')),
+    expected,
+  );
 });
 
 test('a change has its sign, with a real minus', () => {
@@ -21,7 +24,13 @@ test('what is no amount is shown as it came', () => {
 });
 
 test('spaces between thousands and a decimal comma are understood', () => {
-  const typed = { ' 12.50 ': '12.50', '12,5': '12.5', '1 000': '1000', '1\u202f234\u00a0567,89': '1234567.89', "1'000.00": '1000.00' };
+  const typed = {
+    ' 12.50 ': '12.50',
+    '12,5': '12.5',
+    '1 000': '1000',
+    '1\u202f234\u00a0567,89': '1234567.89',
+    "1'000.00": '1000.00',
+  };
   for (const [text, amount] of Object.entries(typed)) assert.equal(fromTyped(text), amount, text);
 });
 

@@ -3,7 +3,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { NO_LEDGER, NO_ORDERS, withFirstPage, withOlderPage, withRow } from '../../../../../gateway/web/assets/rows.mjs';
+import {
+  NO_LEDGER,
+  NO_ORDERS,
+  withFirstPage,
+  withOlderPage,
+  withRow,
+} from '../../../../../gateway/web/assets/rows.mjs';
 
 const order = (id, status = 'FINISHED') => ({ id, status });
 const ids = ({ rows }) => rows.map(({ id }) => id).join('');

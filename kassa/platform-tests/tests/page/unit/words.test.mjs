@@ -9,7 +9,10 @@ import { objection } from '../../../../../gateway/web/assets/session.mjs';
 import { clock, duration, reasonInWords, stagesOf } from '../../../../../gateway/web/assets/words.mjs';
 
 const order = (status, statusReason = null) => ({
-  status, statusReason, createdAt: '2026-01-02T03:04:05.100Z', updatedAt: '2026-01-02T03:04:05.184Z',
+  status,
+  statusReason,
+  createdAt: '2026-01-02T03:04:05.100Z',
+  updatedAt: '2026-01-02T03:04:05.184Z',
 });
 const states = ({ steps }) => steps.map(([name, state]) => `${name} ${state}`).join(', ');
 
@@ -19,7 +22,10 @@ test('a new order is accepted and requested, and waits to be decided', () => {
 });
 
 test('an order whose payment is in the ledger is decided, and waits to be closed', () => {
-  assert.equal(states(stagesOf(order('NEW'), { isPaid: true })), 'Accepted done, Requested done, Decided done, Finished now');
+  assert.equal(
+    states(stagesOf(order('NEW'), { isPaid: true })),
+    'Accepted done, Requested done, Decided done, Finished now',
+  );
 });
 
 test('a finished order says how long it took, a declined one why', () => {
@@ -42,7 +48,11 @@ test('times are short, and have a date only on another day', () => {
 });
 
 test('a problem becomes sentences, at the fields that it points at', () => {
-  const document = { detail: 'amount must be greater than 0', code: 'invalid_amount', errors: [{ pointer: '/amount', detail: 'must be greater than 0' }] };
+  const document = {
+    detail: 'amount must be greater than 0',
+    code: 'invalid_amount',
+    errors: [{ pointer: '/amount', detail: 'must be greater than 0' }],
+  };
   const problem = new Problem(400, document);
   assert.equal(problem.message, 'Amount must be greater than 0.');
   assert.deepEqual([...problem.fields], [['amount', 'Must be greater than 0.']]);
@@ -64,7 +74,12 @@ test('health is what the gateway says, unless it has not looked for a while', ()
     { name: 'payments-processor', status: 'down', checkedSecondsAgo: 0.5 },
     { name: 'payments-api', status: 'up', checkedSecondsAgo: 60 },
   ];
-  const expected = [['gateway', 'up'], ['orders-api', 'up'], ['payments-processor', 'down'], ['payments-api', 'unknown']];
+  const expected = [
+    ['gateway', 'up'],
+    ['orders-api', 'up'],
+    ['payments-processor', 'down'],
+    ['payments-api', 'unknown'],
+  ];
   assert.deepEqual([...healthOf({ status: 'not_ready', parts })], expected);
   assert.equal(healthOf({ status: 'stopping' }).get('gateway'), 'stopping');
 });
