@@ -45,8 +45,8 @@ const ASSETS: &[(&str, &str)] = assets![
     "slots.mjs",
     "store.mjs",
     "sync.mjs",
-    "views.mjs",
     "timeline.mjs",
+    "views.mjs",
     "words.mjs",
 ];
 

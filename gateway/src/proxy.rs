@@ -80,7 +80,6 @@ impl Proxy {
             Method::GET => Bytes::new(),
             _ => json_body::read(&mut request, self.body_timeout).await?,
         };
-        let twice = Twice::of(request.method(), request.headers());
         let path = request.uri().path_and_query().cloned();
         let mut headers = std::mem::take(request.headers_mut());
         let added = Added {
@@ -90,6 +89,8 @@ impl Proxy {
             host: road.upstream.host(),
         };
         prepare_request(&mut headers, added);
+        // Of what is sent, not of what came: `Connection` may have named the key, and then the service never sees it.
+        let twice = Twice::of(request.method(), &headers);
         let outgoing = Outgoing {
             method: request.method().clone(),
             uri: road

@@ -21,7 +21,7 @@ use crate::dispatch::{Dispatch, Own};
 use crate::docs;
 use crate::door::Door;
 use crate::headers::SWAGGER_UI;
-use crate::identity::Identity;
+use crate::identity::{Auth, Identity};
 use crate::page;
 use crate::proxy::{Proxy, Road};
 use crate::rate_limit::RateLimits;
@@ -59,8 +59,33 @@ pub fn door(
         Upstream::new(Service::Orders, &settings.orders_url)?,
         Upstream::new(Service::Payments, &settings.payments_url)?,
     ];
+    watch(settings, &upstreams, health, stopping)?;
+    let proxy = proxy(common, settings, &upstreams, identity, stopping)?;
+    let rules = [&RULES[..], &ADMIN].concat();
+    Ok(Door {
+        front: Front {
+            routes: Dispatch {
+                proxy,
+                own: Own(own_routes(admin, upstreams, auth)),
+            },
+            rules,
+            gateway_only: None,
+            check_bodies: false,
+            translate: |_| None,
+        },
+        cors: Cors::new(&settings.cors_allowed_origins)?,
+    })
+}
+
+/// Asks each service for its health, and the APIs for their documents.
+fn watch(
+    settings: &GatewaySettings,
+    upstreams: &[Upstream],
+    health: &Health,
+    stopping: &CancellationToken,
+) -> anyhow::Result<()> {
     let interval = Duration::from_millis(settings.health_interval_ms);
-    for upstream in &upstreams {
+    for upstream in upstreams {
         let part = health.part(upstream.service.as_str());
         tokio::spawn(upstream.clone().watch(part, interval, stopping.clone()));
     }
@@ -70,6 +95,17 @@ pub fn door(
         let part = health.watched(service.as_str());
         tokio::spawn(Upstream::new(service, url)?.watch(part, interval, stopping.clone()));
     }
+    Ok(())
+}
+
+/// The way to the services, with a circuit and a time limit for each.
+fn proxy(
+    common: &CommonSettings,
+    settings: &GatewaySettings,
+    upstreams: &[Upstream],
+    identity: Identity,
+    stopping: &CancellationToken,
+) -> anyhow::Result<Proxy> {
     let ms = Duration::from_millis;
     let timeouts = [
         settings.orders_response_timeout_ms,
@@ -84,7 +120,7 @@ pub fn door(
         upstream: upstream.clone(),
         response_timeout: ms(timeout),
     };
-    let proxy = Proxy {
+    Ok(Proxy {
         admission: Admission {
             limits: RateLimits::new(settings.address_rate(), settings.user_rate(common.mode)),
             identity,
@@ -95,7 +131,11 @@ pub fn door(
         credential: common.credential()?,
         retries: settings.retries(),
         body_timeout: ms(settings.body_timeout_ms),
-    };
+    })
+}
+
+/// What the gateway answers itself: health, the document, and the pages for people.
+fn own_routes(admin: Route, upstreams: [Upstream; 2], auth: Auth) -> Route {
     let docs_page: Arc<str> = swagger_page().into();
     let document = move || {
         let documents = upstreams
@@ -113,20 +153,9 @@ pub fn door(
             .with_header(CONTENT_SECURITY_POLICY, SWAGGER_UI)
             .into_response()
     };
-    let own = admin
+    admin
         .at("/openapi.json", get(plain(document)))
         .at("/docs", get(plain(docs_page)))
         .at("/", get(page::page(auth)))
-        .at("/assets/*path", get(page::assets()));
-    let rules = [&RULES[..], &ADMIN].concat();
-    Ok(Door {
-        front: Front {
-            routes: Dispatch { proxy, own: Own(own) },
-            rules,
-            gateway_only: None,
-            check_bodies: false,
-            translate: |_| None,
-        },
-        cors: Cors::new(&settings.cors_allowed_origins)?,
-    })
+        .at("/assets/*path", get(page::assets()))
 }

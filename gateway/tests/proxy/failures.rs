@@ -87,6 +87,18 @@ async fn a_post_with_a_key_is_sent_again_with_its_body_and_its_key() {
 }
 
 #[tokio::test]
+async fn a_post_whose_key_does_not_travel_on_is_sent_once() {
+    let times = Arc::new(Mutex::new(1));
+    let service = Service::start(Script::HangUp(times, OK)).await;
+    let gateway = Gateway::to(&service).await;
+    // The key belongs to this connection, says the caller: the service never sees it, and could not know the second copy.
+    let headers = format!("{KEY}Connection: Idempotency-Key\r\n");
+    let answer = gateway.ask("POST /orders", &headers, "{}").await;
+    answer.is_problem(502, "upstream_unreachable");
+    assert_eq!(service.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn nothing_is_sent_again_for_ever() {
     let times = Arc::new(Mutex::new(100));
     let service = Service::start(Script::HangUp(times, OK)).await;
