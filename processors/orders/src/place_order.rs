@@ -69,6 +69,7 @@ async fn place(tx: &mut PgConnection, batch: &[&PlaceOrder]) -> Result<Vec<Place
         return Ok(Vec::new());
     }
     let rows = insert(tx, batch).await?;
+    check_clocks(&rows)?;
     let new: HashSet<Uuid> = rows.iter().map(|order| order.id).collect();
     let mut orders: HashMap<Uuid, Order> = rows.into_iter().map(|order| (order.id, order)).collect();
     let events: Vec<StagedEvent> = batch
@@ -89,6 +90,27 @@ async fn place(tx: &mut PgConnection, batch: &[&PlaceOrder]) -> Result<Vec<Place
     let placed = |order: &&PlaceOrder| Placed(orders[&order.order_id].clone());
     Ok(batch.iter().map(placed).collect())
 }
+
+/// Ids carry this machine's time, and receivers refuse those that are far from theirs: better no order than one that
+/// nobody can ever decide.
+fn check_clocks(placed: &[Order]) -> Result<(), StoreError> {
+    let skew = |order: &Order| {
+        let (seconds, _) = order.id.get_timestamp()?.to_unix();
+        Some(order.created_at.timestamp().abs_diff(i64::try_from(seconds).ok()?))
+    };
+    match placed
+        .iter()
+        .find(|order| skew(order).is_none_or(|seconds| seconds > CLOCK_SKEW_MAX_SECONDS))
+    {
+        None => Ok(()),
+        Some(order) => Err(StoreError::Transient {
+            doing: format!("could not place order {}", order.id),
+            source: "the clocks of this machine and of the database are more than a day apart".into(),
+        }),
+    }
+}
+
+const CLOCK_SKEW_MAX_SECONDS: u64 = 24 * 3600;
 
 async fn insert(tx: &mut PgConnection, batch: &[&PlaceOrder]) -> Result<Vec<Order>, StoreError> {
     let rows: Vec<OrderRow> = sqlx::query_as(

@@ -155,6 +155,19 @@ fn what_cannot_be_stored_is_the_requests_fault_and_leaves_nothing() {
 }
 
 #[test]
+fn an_order_of_another_time_is_not_accepted() {
+    let database = database();
+    database.block_on(async {
+        let pool = database.pool();
+        let mut late = order("alice", "1.00", None);
+        late.order_id = uuid::Builder::from_unix_timestamp_millis(1_600_000_000_000, &[7; 10]).into_uuid();
+        let refused = PlaceOrders::new(pool.clone()).commit(&[late]).await;
+        assert!(matches!(refused, Err(StoreError::Transient { .. })), "{refused:?}");
+        assert_eq!(rows(pool).await, (vec![], vec![]));
+    });
+}
+
+#[test]
 fn a_user_sees_only_their_own_orders_newest_first() {
     let database = database();
     database.block_on(async {

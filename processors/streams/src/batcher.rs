@@ -5,11 +5,13 @@
 //! A request that the database rejects is found by halving, and fails alone.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use metrics::{counter, histogram};
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::backoff::Backoff;
 use crate::error_chain::error_chain;
@@ -86,9 +88,9 @@ impl<C: CommitBatch> Batcher<C> {
             counter!("batcher_refused_total").increment(1);
             return Err(BatcherError::Overloaded("too many requests are waiting"));
         }
-        answered
-            .await
-            .unwrap_or(Err(BatcherError::Overloaded("the service is stopping")))
+        answered.await.unwrap_or(Err(BatcherError::Overloaded(
+            "the service could not finish the request",
+        )))
     }
 }
 
@@ -117,7 +119,11 @@ impl<C: CommitBatch> Committer<C> {
         while entries.recv_many(&mut batch, self.config.batch_max).await > 0 {
             // Whoever has hung up is not waiting for an answer; nothing of theirs has been tried yet.
             batch.retain(|entry| !entry.answer.is_closed());
-            self.commit_all(std::mem::take(&mut batch)).await;
+            // A panic is a mistake with some request; its batch is refused, and the next one is served.
+            let commit = AssertUnwindSafe(self.commit_all(std::mem::take(&mut batch)));
+            if commit.catch_unwind().await.is_err() {
+                error!("a batch of requests ended in a panic");
+            }
         }
     }
 
@@ -153,7 +159,11 @@ impl<C: CommitBatch> Committer<C> {
                 Err(error) => {
                     let refusal = match &error {
                         StoreError::Record { .. } => BatcherError::Rejected(error.chain()),
-                        StoreError::Transient { .. } => BatcherError::Overloaded("the database does not answer"),
+                        // It was tried, and its COMMIT may have got through.
+                        StoreError::Transient { .. } => BatcherError::Overloaded(
+                            "the database has not answered in time, so the request may have been done: look before you \
+                             repeat it, or repeat it under the same Idempotency-Key",
+                        ),
                     };
                     for (answer, _) in waiting {
                         let _ = answer.send(Err(refusal.clone()));

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 
 use super::*;
 
-/// Doubles numbers; rejects 13; fails as often as told; each commit waits for a permit.
+/// Doubles numbers; rejects 13; panics at 66; fails as often as told; each commit waits for a permit.
 #[derive(Clone)]
 struct Doubler {
     gate: Arc<Semaphore>,
@@ -48,6 +48,7 @@ impl CommitBatch for Doubler {
     type Answer = u32;
 
     async fn commit(&self, batch: &[u32]) -> Result<Vec<u32>, StoreError> {
+        assert!(!batch.contains(&66), "a mistake in the store");
         self.begun.fetch_add(1, Ordering::Release);
         self.gate.acquire().await.expect("open").forget();
         let mut outages = self.outages.lock().expect("not poisoned");
@@ -110,6 +111,14 @@ async fn a_rejected_request_fails_alone() {
     let good: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().ok()).collect();
     assert_eq!(good, [&2, &4, &8, &10]);
     assert!(matches!(&answers[2], Err(BatcherError::Rejected(cause)) if cause.contains("thirteen")));
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_batch_and_not_the_batcher() {
+    let batcher = Batcher::start(Doubler::new(ALWAYS), CONFIG);
+    let answer = submit_all(&batcher, vec![66]).await;
+    assert!(matches!(answer[0], Err(BatcherError::Overloaded(_))), "{answer:?}");
+    assert_eq!(submit_all(&batcher, vec![1]).await, [Ok(2)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -223,8 +223,8 @@ async fn discard(pool: &PgPool, ids: &[i64], reason: &str) -> anyhow::Result<()>
     if reason.trim().is_empty() {
         bail!("say why: --reason \"…\" is kept with the dead letter");
     }
-    // The inbox remembers a discarded event, so that a replayed topic does not bring it back. One that is
-    // older than the inbox reaches (its partition is gone) is no longer in the topic either.
+    // The inbox remembers a discarded event, so that neither a replayed topic nor a restored outbox brings it back. It
+    // keeps the day of an open dead letter; one from before it did so is older than any topic.
     let discarded: Vec<i64> = sqlx::query_scalar(
         "with given_up as (
              update streams.dead_letter set state = 'discarded', reason = $2, updated_at = now()
@@ -232,7 +232,10 @@ async fn discard(pool: &PgPool, ids: &[i64], reason: &str) -> anyhow::Result<()>
          ), remembered as (
              insert into streams.inbox (event_id, subscription_id, partition, \"offset\")
              select event_id, subscription_id, partition, \"offset\" from given_up
-              where event_id is not null and created_at > now() - interval '7 days'
+              where event_id is not null
+                and to_regclass('streams.inbox_' || to_char(
+                        to_timestamp(('x' || lpad(left(replace(event_id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint / 1000.0)
+                            at time zone 'UTC', 'YYYYMMDD')) is not null
              on conflict do nothing
          )
          select id from given_up order by id",

@@ -5,10 +5,11 @@
 //! position; a revoke cannot begin while a transaction is in flight on that thread.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use metrics::gauge;
+use metrics::{counter, gauge};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -17,7 +18,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::backend::Claim;
 use crate::record::TopicPartition;
@@ -36,6 +37,32 @@ pub(super) type Queue = PartitionQueue<AssignmentContext>;
 pub(super) struct Held {
     pub(super) claim: Claim,
     pub(super) queue: Queue,
+    /// The offset that comes next, if no record is missing.
+    next_offset: AtomicI64,
+}
+
+impl Held {
+    fn new(claim: Claim, queue: Queue) -> Self {
+        Self {
+            next_offset: AtomicI64::new(claim.next_offset),
+            claim,
+            queue,
+        }
+    }
+
+    /// Our topics are neither compacted nor transactional, so records that are missing have been deleted: their topic
+    /// kept them for a shorter time than this group was away. They are in the sender's outbox.
+    pub(super) fn expect_next(&self, offset: i64) {
+        let expected = self.next_offset.swap(offset + 1, Ordering::Relaxed);
+        if expected > 0 && offset > expected {
+            counter!("streams_records_missing_total").increment(offset.abs_diff(expected));
+            error!(
+                "{}: records {expected} to {} are gone from the topic, and were not applied",
+                self.claim.source,
+                offset - 1
+            );
+        }
+    }
 }
 
 /// The consumer's context: claims, queues and what the broker says of itself.
@@ -106,7 +133,7 @@ impl AssignmentContext {
             if let Some(mut queue) = shared.split_partition_queue(topic, partition) {
                 let wake = self.wake.clone();
                 queue.set_nonempty_callback(move || wake.notify());
-                self.held().insert(claim.source.clone(), Held { claim, queue });
+                self.held().insert(claim.source.clone(), Held::new(claim, queue));
             }
         }
         let assigned = match consumer.rebalance_protocol() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
+use metrics::counter;
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult};
@@ -88,10 +89,12 @@ impl KafkaConsumer {
         PolledBatch::default()
     }
 
-    /// Runs the callbacks that are due — rebalances first of all — for up to `timeout`.
-    pub(crate) fn serve_for(&self, timeout: Duration) {
+    /// Runs the callbacks that are due — rebalances first of all — for up to `timeout`; false if a record came with
+    /// them, past its partition's queue: to go on would step over it.
+    #[must_use]
+    pub(crate) fn serve_for(&self, timeout: Duration) -> bool {
         self.consumer.context().wake.wait(timeout);
-        self.serve_events();
+        self.serve_events()
     }
 
     /// Leaves the group and joins it again: whatever was held is claimed anew.
@@ -115,7 +118,7 @@ impl KafkaConsumer {
     /// Gives the partitions back and leaves the group.
     pub(crate) fn close(self) {
         self.consumer.unsubscribe();
-        self.serve_for(Duration::from_millis(100));
+        let _ = self.serve_for(Duration::from_millis(100));
         // The queues hold the consumer; without this it would never be dropped.
         self.consumer.context().held().clear();
     }
@@ -171,10 +174,14 @@ fn take(held: &Held, room: usize, records: &mut Vec<RawRecord>) -> usize {
     let mut taken = 0;
     while taken < room {
         match held.queue.poll(Duration::ZERO) {
-            Some(Ok(message)) => records.push(detach(&held.claim.source, &message)),
+            Some(Ok(message)) => {
+                held.expect_next(message.offset());
+                records.push(detach(&held.claim.source, &message));
+            }
             Some(Err(KafkaError::PartitionEOF(_))) => continue,
             Some(Err(error)) => {
-                debug!("{}: {error}", held.claim.source);
+                counter!("streams_fetch_errors_total").increment(1);
+                warn!("{}: {error}", held.claim.source);
                 continue;
             }
             None => break,

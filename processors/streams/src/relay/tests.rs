@@ -1,5 +1,7 @@
 //! The relay's questions to Postgres, with transactions that are open at the same time.
 
+use std::time::Duration;
+
 use futures_util::TryStreamExt as _;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -181,6 +183,33 @@ fn partitions_go_only_when_they_are_published_and_old() {
             .expect("the outbox can be read");
         assert_eq!(left, ["second"]);
         stage(pool, "third").await;
+    });
+}
+
+#[test]
+fn a_partition_that_takes_an_event_while_it_is_dropped_stays() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        let mut slow = pool.begin().await.expect("a transaction");
+        append_to_outbox(&mut slow, &[staged("slow")]).await.expect("staged");
+        // Others have gone on to the next partition, and all that can be seen of this one is published: nothing.
+        sqlx::query("select setval('streams.outbox_id_seq', (1 << 20) + 5)")
+            .execute(pool)
+            .await
+            .expect("set");
+        let drop_old = sqlx::query("select streams.drop_old_outbox(interval '0')").execute(pool);
+        tokio::pin!(drop_old);
+        // It has seen nothing to keep, and waits for the writer.
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut drop_old).await;
+        assert!(early.is_err(), "{early:?}");
+        slow.commit().await.expect("committed");
+        assert!(drop_old.await.is_err(), "it looks again, and keeps it");
+        let left: i64 = sqlx::query_scalar("select count(*) from streams.outbox")
+            .fetch_one(pool)
+            .await
+            .expect("the outbox can be read");
+        assert_eq!(left, 1);
     });
 }
 

@@ -84,7 +84,11 @@ impl<B: Backend> Runner<B> {
                 Err(BatchError::Fenced) => {
                     in_hand.records.clear();
                     self.status.nothing_in_hand();
-                    self.rejoin(&consumer);
+                    counter!("streams_fenced_total").increment(1);
+                    self.rejoin(
+                        &consumer,
+                        "another member has taken a partition over, so nothing was written",
+                    );
                 }
                 Err(cause) => self.pause(&consumer, &mut in_hand, backoff.next(), &cause),
             }
@@ -160,7 +164,10 @@ impl<B: Backend> Runner<B> {
             .checked_duration_since(Instant::now())
             .filter(|_| !self.stopping.is_cancelled())
         {
-            consumer.serve_for(rest.min(POLL));
+            if !consumer.serve_for(rest.min(POLL)) {
+                in_hand.records.clear();
+                return self.rejoin(consumer, "a record came past its queue");
+            }
         }
         let epochs = consumer.epochs();
         let read_under = &in_hand.epochs;
@@ -169,9 +176,8 @@ impl<B: Backend> Runner<B> {
             .retain(|record| epochs.get(&record.source) == read_under.get(&record.source));
     }
 
-    fn rejoin(&self, consumer: &KafkaConsumer) {
-        warn!("another member has taken a partition over: nothing was written; joining the group again");
-        counter!("streams_fenced_total").increment(1);
+    fn rejoin(&self, consumer: &KafkaConsumer, why: &str) {
+        warn!("{why}; joining the group again");
         self.status.enter(RunnerState::Rebalancing, None);
         if let Err(cause) = consumer.rejoin() {
             error!("could not join the group again: {cause}");

@@ -172,6 +172,8 @@ pub fn pool(url: &str, connections_max: u32, name: &str) -> anyhow::Result<PgPoo
         ("idle_in_transaction_session_timeout", "5s"),
         ("statement_timeout", "60s"),
         ("lock_timeout", "20s"),
+        // A lock is waited for, and then the row looked at anew: whatever a database or a role has as its default.
+        ("default_transaction_isolation", "read committed"),
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(connections_max)

@@ -46,24 +46,29 @@ pub(super) async fn settle(tx: &mut PgTx, settled: &[(i64, Retried)]) -> Result<
         let query = match retried {
             Retried::Applied => sqlx::query(
                 "update streams.dead_letter
-                    set state = 'replayed', attempts = attempts + 1, updated_at = now() where id = $1",
+                    set state = 'replayed', attempts = attempts + 1, updated_at = now()
+                  where id = $1 and state in ('held', 'replaying')",
             )
             .bind(id),
             Retried::Failed { stage, cause } => sqlx::query(
                 "update streams.dead_letter
                     set state = 'pending', stage = $2, cause = $3,
                         attempts = attempts + 1, updated_at = now()
-                  where id = $1",
+                  where id = $1 and state in ('held', 'replaying')",
             )
             .bind(id)
             .bind(stage.as_str())
             // Whether it holds its key stays as it is: what waits behind it must not overtake it.
             .bind(cause),
         };
-        query
+        let settled = query
             .execute(&mut **tx)
             .await
             .map_err(|error| StoreError::from_sql("could not settle a dead letter", error))?;
+        if settled.rows_affected() != 1 {
+            // An operator has given it up meanwhile: roll back what was made of it.
+            return Err(StoreError::conflict("could not settle a dead letter"));
+        }
     }
     Ok(())
 }
