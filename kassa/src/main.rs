@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use kassa::commands::bench::{BenchArgs, bench};
-use kassa::commands::delegate::delegate;
+use kassa::commands::delegate::{audit, delegate};
 use kassa::commands::doctor::doctor;
 use kassa::commands::down::{DownArgs, down};
 use kassa::commands::postman::postman;
@@ -40,6 +40,15 @@ enum Command {
     /// Checks, registers or lists the schemas.
     Schemas {
         /// `check`, `register`, `list`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Tells whether the books are right: nothing lost, nothing doubled, nothing out of order.
+    Audit {
+        /// Of which platform, if it was given a name.
+        #[arg(long, default_value = "local")]
+        name: String,
+        /// `--json`, `--grace-seconds 30`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -84,6 +93,7 @@ fn main() -> ExitCode {
             Ok(ExitCode::SUCCESS)
         }
         Command::Schemas { args } => delegate("local", None, "schemas", &args),
+        Command::Audit { name, args } => audit(&name, &args),
         Command::Timeline { order_id, name } => {
             let args = ["timeline".to_owned(), order_id];
             delegate(&name, Some(Name::OrdersApi), Name::OrdersApi.as_str(), &args)

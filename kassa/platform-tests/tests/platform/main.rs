@@ -53,6 +53,18 @@ fn main() -> anyhow::Result<ExitCode> {
         Platform::start()?
     };
     let bench = Arc::new(Bench { platform, runtime });
+    let conclusion = libtest_mimic::run(&arguments, all(&bench));
+    // The conclusion leaves the process without running destructors, and the platform must be stopped.
+    drop(bench);
+    Ok(if conclusion.has_failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// In an order that a reader can follow: what users do, then what breaks, then what operators do about it.
+fn all(bench: &Arc<Bench>) -> Vec<Trial> {
     let mut all = trials![bench;
         orders::a_paid_order_goes_from_new_to_finished,
         orders::an_order_over_the_balance_is_cancelled,
@@ -91,7 +103,7 @@ fn main() -> anyhow::Result<ExitCode> {
         page::an_order_is_watched_without_its_stream_too,
         page::it_fits_a_telephone_and_both_colour_schemes,
     ]);
-    all.extend(crashes::trials(&bench));
+    all.extend(crashes::trials(bench));
     all.extend(trials![bench;
         crashes::a_service_that_is_down_is_a_problem_of_the_gateway,
         idempotency::copies_by_two_gateways_and_two_apis_make_one_order,
@@ -100,6 +112,7 @@ fn main() -> anyhow::Result<ExitCode> {
         waiting::a_post_that_waits_is_answered_with_the_closed_order,
         waiting::a_get_waits_as_long_as_it_is_asked_to_and_no_longer,
         waiting::a_stream_tells_of_each_change_and_ends_with_the_order,
+        waiting::a_stream_in_which_nothing_happens_is_kept_alive,
         waiting::a_stream_goes_on_after_its_replica_died,
         waiting::every_replica_tells_of_an_order_that_another_one_took,
         observed::one_trace_holds_all_hops_of_an_order,
@@ -114,12 +127,5 @@ fn main() -> anyhow::Result<ExitCode> {
         dead_letters::a_key_waits_behind_its_failed_record_and_goes_on_in_order,
         replicas::two_of_every_process_give_the_same_result,
     ]);
-    let conclusion = libtest_mimic::run(&arguments, all);
-    // The conclusion leaves the process without running destructors, and the platform must be stopped.
-    drop(bench);
-    Ok(if conclusion.has_failed() {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    all
 }

@@ -97,6 +97,32 @@ pub(crate) async fn a_stream_tells_of_each_change_and_ends_with_the_order(platfo
     platform.all_ready().await
 }
 
+pub(crate) async fn a_stream_in_which_nothing_happens_is_kept_alive(platform: &Platform) -> anyhow::Result<()> {
+    let user = &platform.users("quiet", 1, "10.00").await?[0];
+    platform.stack.stop_one(Name::PaymentsProcessor, 0);
+    let order = platform.client.order(user, "1.00").await?;
+    let heartbeat = async {
+        let mut stream = open(platform, user, &order, None).await?;
+        stream.next_event().await?.context("the current status")?;
+        let comment = async {
+            while !stream.text.lines().any(|line| line.starts_with(':')) {
+                let chunk = stream.bytes.next().await.context("the stream goes on")??;
+                stream.text.push_str(&String::from_utf8_lossy(&chunk));
+            }
+            anyhow::Ok(())
+        };
+        // What the contract promises.
+        tokio::time::timeout(Duration::from_secs(15), comment)
+            .await
+            .context("a comment within 15 s")?
+    };
+    let heartbeat = heartbeat.await;
+    platform.stack.start_one(Name::PaymentsProcessor, 0)?;
+    platform.client.terminal(user, &order, SOON).await?;
+    platform.all_ready().await?;
+    heartbeat
+}
+
 pub(crate) async fn a_stream_goes_on_after_its_replica_died(platform: &Platform) -> anyhow::Result<()> {
     let user = &platform.users("resume", 1, "10.00").await?[0];
     platform.stack.stop_one(Name::PaymentsProcessor, 0);

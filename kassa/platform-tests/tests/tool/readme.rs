@@ -26,6 +26,7 @@ fn commands() -> Vec<String> {
 fn run(tool: &Tool, command: &str) -> String {
     let here = command
         .replace("localhost:8080", &format!("localhost:{}", tool.ports.gateway))
+        .replace("cargo kassa audit", &format!("cargo kassa audit --name {}", tool.name))
         .replace(
             "cargo kassa dead-letters",
             &format!("cargo kassa dead-letters --name {}", tool.name),
@@ -58,10 +59,11 @@ pub(crate) fn commands_do_what_it_says(tool: &Tool) {
         list,
         balance,
         transactions,
+        audit,
         schemas,
         dead_letters,
         doctor,
-    ] = <[String; 9]>::try_from(here).expect("every command of the README is run here; add a new one");
+    ] = <[String; 10]>::try_from(here).expect("every command of the README is run here; add a new one");
 
     assert_eq!(json(tool, &open)["balance"], "0.00");
     assert_eq!(json(tool, &top_up)["balance"], "100.00");
@@ -85,6 +87,8 @@ pub(crate) fn commands_do_what_it_says(tool: &Tool) {
     assert_eq!(json(tool, &order)["id"], placed["id"], "the same key places nothing");
     assert_eq!(json(tool, &list).as_array().map(Vec::len), Some(1));
 
+    let books = run(tool, &audit);
+    assert!(books.contains("0 lost, 0 doubled, 0 out of order, 0 wrong"), "{books}");
     assert!(run(tool, &schemas).contains("payment-request-value: v1 and v1 read each other"));
     assert!(run(tool, &dead_letters).contains("no dead letters"));
     assert!(run(tool, &doctor).contains("Postgres"));
