@@ -50,8 +50,8 @@ impl Held {
         }
     }
 
-    /// Our topics are neither compacted nor transactional, so records that are missing have been deleted: their topic
-    /// kept them for a shorter time than this group was away. They are in the sender's outbox.
+    /// In our topics every offset is a record, and none is compacted away: those that are missing have been deleted,
+    /// because their topic keeps them for a shorter time than this group was away. They are in the sender's outbox.
     pub(super) fn expect_next(&self, offset: i64) {
         let expected = self.next_offset.swap(offset + 1, Ordering::Relaxed);
         if expected > 0 && offset > expected {
