@@ -72,7 +72,8 @@ pub async fn serve(common: CommonSettings, settings: ApiSettings) -> anyhow::Res
         batch_max: settings.batch_max_requests,
         queue_max: settings.queue_max_requests,
         deadline: Duration::from_millis(settings.request_deadline_ms),
-    };
+    }
+    .checked()?;
     let codec = LateCodec::default();
     let registry = Registry::new(&settings.registry_url)?;
     tokio::spawn(

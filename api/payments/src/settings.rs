@@ -66,7 +66,8 @@ pub async fn serve(common: CommonSettings, settings: ApiSettings) -> anyhow::Res
         batch_max: settings.batch_max_requests,
         queue_max: settings.queue_max_requests,
         deadline: Duration::from_millis(settings.request_deadline_ms),
-    };
+    }
+    .checked()?;
     let api = PaymentsApi {
         open: Batcher::start(OpenAccounts::new(pool.clone()), limits),
         top_up: Batcher::start(TopUpAccounts::new(pool.clone()), limits),

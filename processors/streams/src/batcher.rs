@@ -43,6 +43,18 @@ pub struct BatcherConfig {
     pub deadline: Duration,
 }
 
+impl BatcherConfig {
+    /// The same, if a request can get through at all.
+    ///
+    /// # Errors
+    /// A limit of 0, by the name of its setting.
+    pub fn checked(self) -> anyhow::Result<Self> {
+        anyhow::ensure!(self.batch_max > 0, "batch_max_requests must be at least 1");
+        anyhow::ensure!(self.queue_max > 0, "queue_max_requests must be at least 1");
+        Ok(self)
+    }
+}
+
 /// Why a request was not answered by the domain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BatcherError {

@@ -161,3 +161,14 @@ async fn a_full_queue_refuses_at_once_and_loses_nothing() {
     assert!(refused.iter().all(is_overload), "{refused:?}");
     assert_eq!(store.batches(), [vec![1], (100..108).collect()]);
 }
+
+#[test]
+fn limits_of_zero_are_refused_by_name() {
+    assert!(CONFIG.checked().is_ok());
+    let no_batch = BatcherConfig { batch_max: 0, ..CONFIG };
+    let no_queue = BatcherConfig { queue_max: 0, ..CONFIG };
+    for (config, name) in [(no_batch, "batch_max_requests"), (no_queue, "queue_max_requests")] {
+        let refusal = config.checked().expect_err(name).to_string();
+        assert!(refusal.contains(name), "{refusal}");
+    }
+}
