@@ -293,6 +293,29 @@ scenario! { fn event_ids_too_far_from_now_are_parked(fresh) {
 }}
 
 #[test]
+fn a_machine_whose_clock_is_days_off_waits_and_parks_nothing() {
+    let database = TestDatabase::create(&[]);
+    database
+        .block_on(sqlx::query(TABLE).execute(database.pool()))
+        .expect("the table");
+    let pool = database.pool().clone();
+    let mut bench = Bench::on(PgBackend::new(pool.clone()), PgSums(pool));
+    let codec = bench.codec.clone();
+    for days in [20, -40] {
+        bench.driver.advance(chrono::Duration::days(days));
+        assert!(
+            !bench.driver.try_pipe_input(NUMBERS, &Counted::new("a", 1), &*codec),
+            "{days} days"
+        );
+    }
+    assert_eq!(bench.driver.dead_letters(), []);
+    // The clock is set right, and the records are still there.
+    bench.driver.advance(chrono::Duration::days(20));
+    bench.driver.replay_topics();
+    assert_eq!(bench.sum("a"), Some(2));
+}
+
+#[test]
 fn the_topology_reads_as_it_always_did() {
     let topology = topology(MemorySums::default(), Arc::default());
     insta::assert_snapshot!(topology.describe().to_string());

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use futures_util::FutureExt as _;
 use http_kit::trace::Hop;
 
@@ -53,7 +53,7 @@ impl<B: Backend> BatchRunner<B> {
                 |index: &usize| slice[*index].event.is_ok() && !failed.contains_key(index) && !waiting.contains(index);
             let arriving: Vec<usize> = (0..slice.len()).filter(is_arrival).collect();
             let (verdicts, clock) = self.receive(&mut tx, epochs, slice, &arriving).await?;
-            let now = clock.unwrap_or(now);
+            let now = check_clocks(now, clock)?;
 
             let decided = self.process(&mut tx, now, slice, &arriving, &verdicts).await?;
             if !decided.rejected.is_empty() {
@@ -143,6 +143,18 @@ impl<B: Backend> BatchRunner<B> {
         }
         Ok(decided)
     }
+}
+
+/// Records are parked for the time in their ids, by this machine's clock: one that is far off would park all of them.
+fn check_clocks(ours: DateTime<Utc>, database: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, AttemptError> {
+    let Some(database) = database else { return Ok(ours) };
+    if (database - ours).abs() > Duration::days(1) {
+        return Err(AttemptError::Transient(StoreError::Transient {
+            doing: "could not run the batch".to_owned(),
+            source: format!("this machine's clock says {ours}, the database's {database}: set them right").into(),
+        }));
+    }
+    Ok(database)
 }
 
 /// What the processors made of a slice.

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::backend::{Backend, MemoryBackend, MemoryTx, PgBackend};
-use crate::batch::{BatchRunner, Epochs};
+use crate::batch::{BatchError, BatchRunner, Epochs};
 use crate::outbox::StagedEvent;
 use crate::record::{Header, RawRecord, TopicPartition};
 use crate::topology::Topology;
@@ -182,7 +182,7 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
             .expect("the backend answers");
     }
 
-    /// Delivers one event; true if it was written, false if this member is fenced.
+    /// Delivers one event; true if it was written, false if this member is fenced, or cannot write now.
     ///
     /// # Panics
     /// If the event cannot be serialized, or the backend fails.
@@ -194,7 +194,7 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
             .block_on(self.batches.run(self.now, &self.epochs, &[record]))
         {
             Ok(_) => true,
-            Err(crate::batch::BatchError::Fenced) => false,
+            Err(BatchError::Fenced | BatchError::Transient(_)) => false,
             Err(error) => panic!("{error:?}"),
         }
     }
