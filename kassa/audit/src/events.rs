@@ -49,9 +49,41 @@ pub(crate) struct Delivered {
     pub(crate) findings: Vec<Finding>,
 }
 
+/// Where an event was staged, and where it came to lie.
+struct Placed {
+    id: i64,
+    partition: i32,
+    offset: i64,
+    xid: String,
+    staged_at: f64,
+}
+
+impl std::fmt::Display for Placed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (id, xid, partition, offset) = (self.id, &self.xid, self.partition, self.offset);
+        write!(f, "outbox id {id} of transaction {xid} is at {partition}@{offset}")
+    }
+}
+
+/// Longer than any transaction of a service lasts.
+const TRANSACTION_MAX_SECONDS: f64 = 90.0;
+
+impl Placed {
+    /// Two transactions at once have no order but that of their commits, which ids do not tell: two replicas may take
+    /// two orders of one user at the same time. Within one, and where they cannot have met, ids tell it.
+    fn must_precede(&self, later: &Self) -> bool {
+        self.xid == later.xid || later.staged_at - self.staged_at > TRANSACTION_MAX_SECONDS
+    }
+
+    fn precedes(&self, later: &Self) -> bool {
+        self.partition == later.partition && self.offset < later.offset
+    }
+}
+
 const STAGED: &str = "
-    select event_id, record_key, id, staged_at < now() - $2 * interval '1 s' from streams.outbox
-     where topic = $1 order by id";
+    select event_id, record_key, id, staged_at < now() - $2 * interval '1 s', xid::text,
+           extract(epoch from staged_at)::float8
+      from streams.outbox where topic = $1 order by id";
 const RECEIVED: &str = "
     select i.event_id, i.partition, i.\"offset\" from streams.inbox i
       join streams.subscription s on s.id = i.subscription_id where s.topic = $1";
@@ -86,7 +118,7 @@ pub(crate) async fn audit(
         findings: Vec::new(),
     };
     let (mut lost, mut reordered) = (None, None);
-    let mut last: HashMap<String, (i64, i32, i64)> = HashMap::new();
+    let mut last: HashMap<String, Placed> = HashMap::new();
     let mut rows = sqlx::query(STAGED)
         .bind(flow.topic)
         .bind(grace.as_secs_f64())
@@ -102,16 +134,20 @@ pub(crate) async fn audit(
             delivered.on_their_way += u64::from(!is_overdue && !parked.contains(&event));
             continue;
         };
-        if let Some(before) = last.insert(key.clone(), (id, partition, offset))
-            && (before.1 != partition || before.2 > offset)
+        let placed = Placed {
+            id,
+            partition,
+            offset,
+            xid: row.get(4),
+            staged_at: row.get(5),
+        };
+        if let Some(before) = last.get(&key)
+            && before.must_precede(&placed)
+            && !before.precedes(&placed)
         {
-            reordered.get_or_insert_with(|| {
-                format!(
-                    "key {key}: outbox id {} is at {}@{}, id {id} at {partition}@{offset}",
-                    before.0, before.1, before.2
-                )
-            });
+            reordered.get_or_insert_with(|| format!("key {key}: {before}, {placed}"));
         }
+        last.insert(key, placed);
     }
     drop(rows);
     let unknown = never_staged(received, flow.topic, now).await?;
