@@ -9,6 +9,7 @@ use kassa::commands::doctor::doctor;
 use kassa::commands::down::{DownArgs, down};
 use kassa::commands::postman::postman;
 use kassa::commands::screenshots::screenshots;
+use kassa::commands::simulate::simulate;
 use kassa::commands::test::{TestArgs, test};
 use kassa::commands::up::{UpArgs, up};
 use kassa::stack::Name;
@@ -31,6 +32,12 @@ enum Command {
     Test(TestArgs),
     /// Measures orders per second beside the limit of this machine.
     Bench(BenchArgs),
+    /// Runs the platform in simulated universes, seed after seed, and tells the story of the first that breaks a rule.
+    Simulate {
+        /// `--seeds 100000`, `--first 7 --story`, `--bugs`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Takes the README's pictures of the page anew.
     Screenshots,
     /// Makes `postman_collection.json` anew from the gateway's document.
@@ -86,6 +93,7 @@ fn main() -> ExitCode {
         Command::Down(args) => down(&args).map(|()| ExitCode::SUCCESS),
         Command::Test(args) => test(&args),
         Command::Bench(args) => bench(&args),
+        Command::Simulate { args } => simulate(&args),
         Command::Screenshots => screenshots().map(|()| ExitCode::SUCCESS),
         Command::Postman => postman().map(|()| ExitCode::SUCCESS),
         Command::Doctor => {

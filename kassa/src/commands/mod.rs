@@ -7,5 +7,6 @@ pub mod doctor;
 pub mod down;
 pub mod postman;
 pub mod screenshots;
+pub mod simulate;
 pub mod test;
 pub mod up;

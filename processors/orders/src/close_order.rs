@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use schemas::{PaymentOutcome, PaymentStatus};
+use streams::seeded_bug::{self, Bug};
 use streams::{Forward, NoOutput, Processor, Record, Reject};
 use uuid::Uuid;
 
@@ -77,7 +78,7 @@ impl Processor for CloseOrder {
         let Some(order) = state.orders.get_mut(&event.order_id) else {
             return Err(Reject::invalid(format!("there is no order {}", event.order_id)));
         };
-        if !order.status.is_terminal() {
+        if !order.status.is_terminal() || seeded_bug::is_on(Bug::StatusOverwritten) {
             *order = decided;
             let hops = Hops {
                 request_published_at: event.request_published_at,

@@ -5,6 +5,7 @@
 
 mod close_order;
 mod close_store;
+#[cfg(feature = "testing")]
 mod memory_store;
 mod order;
 mod place_order;
@@ -16,7 +17,8 @@ use sqlx::migrate::Migrator;
 
 pub use close_order::{CloseOrder, Closing, Hops, OrderState};
 pub use close_store::PgClosing;
-pub use memory_store::MemoryClosing;
+#[cfg(feature = "testing")]
+pub use memory_store::{MemoryClosing, MemoryPlaceOrders, Placement};
 pub use order::{Order, OrderStatus};
 pub use place_order::{PlaceOrder, PlaceOrders, Placed};
 pub use topology::{GROUP, topology};

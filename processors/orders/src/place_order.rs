@@ -93,7 +93,7 @@ async fn place(tx: &mut PgConnection, batch: &[&PlaceOrder]) -> Result<Vec<Place
 
 /// Ids carry this machine's time, and receivers refuse those that are far from theirs: better no order than one that
 /// nobody can ever decide.
-fn check_clocks(placed: &[Order]) -> Result<(), StoreError> {
+pub(crate) fn check_clocks(placed: &[Order]) -> Result<(), StoreError> {
     let skew = |order: &Order| {
         let (seconds, _) = order.id.get_timestamp()?.to_unix();
         Some(order.created_at.timestamp().abs_diff(i64::try_from(seconds).ok()?))

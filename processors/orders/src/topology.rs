@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use schemas::{Codec, PaymentStatus};
+use event::Deserializer;
+use schemas::PaymentStatus;
 use streams::{Source, StateStore, Topology};
 
 use crate::close_order::{CloseOrder, Closing};
@@ -11,7 +12,7 @@ use crate::close_order::{CloseOrder, Closing};
 pub const GROUP: &str = "orders";
 
 /// `payment-status` → close the order, on whatever store is given.
-pub fn topology<S>(store: S, statuses: Arc<Codec<PaymentStatus>>) -> Topology<S::Tx>
+pub fn topology<S>(store: S, statuses: Arc<dyn Deserializer<PaymentStatus>>) -> Topology<S::Tx>
 where
     S: StateStore<PaymentStatus, State = Closing, Tx: 'static>,
 {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use schemas::{Amount, Balance, PaymentOutcome, PaymentRequest, PaymentStatus};
+use streams::seeded_bug::{self, Bug};
 use streams::{Forward, Processor, Record, Reject};
 use uuid::Uuid;
 
@@ -93,7 +94,9 @@ impl Processor for ChargeAccount {
         out: &mut Forward<PaymentStatus>,
     ) -> Result<(), Reject> {
         let request = &record.event;
-        if let Some(before) = state.attempts.get(&request.order_id) {
+        if let Some(before) = state.attempts.get(&request.order_id)
+            && !seeded_bug::is_on(Bug::AttemptsIgnored)
+        {
             if before.user_id != request.user_id || before.amount != request.amount {
                 return Err(Reject::invalid(format!(
                     "order {} was decided before for another user or amount ({})",
@@ -107,6 +110,9 @@ impl Processor for ChargeAccount {
         }
         let attempt = state.attempt(request, out);
         out_status(record, &attempt, out);
+        if attempt.declined.is_some() && seeded_bug::is_on(Bug::DeclineNotRemembered) {
+            return Ok(());
+        }
         state.new_attempts.push(request.order_id);
         state.attempts.insert(request.order_id, attempt);
         Ok(())
@@ -127,12 +133,13 @@ impl Charging {
             attempt.declined = Some(ACCOUNT_NOT_FOUND.to_owned());
             return attempt;
         };
-        let Some(rest) = account.balance.checked_sub(request.amount) else {
+        let overdraft = seeded_bug::is_on(Bug::OverdraftPaid).then_some(Balance::ZERO);
+        let Some(rest) = account.balance.checked_sub(request.amount).or(overdraft) else {
             attempt.declined = Some(INSUFFICIENT_FUNDS.to_owned());
             return attempt;
         };
         account.balance = rest;
-        account.version += 1;
+        account.version += i64::from(!seeded_bug::is_on(Bug::VersionNotRaised));
         attempt.account_version = Some(account.version);
         self.new_lines.push(LedgerLine {
             id: out.next_event_id(),

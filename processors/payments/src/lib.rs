@@ -6,6 +6,7 @@
 pub mod accounts;
 mod charge_account;
 mod charge_store;
+#[cfg(feature = "testing")]
 mod memory_store;
 mod open_account;
 mod top_up_account;
@@ -15,7 +16,8 @@ use sqlx::migrate::Migrator;
 
 pub use charge_account::{Account, Attempt, ChargeAccount, Charging, LedgerLine};
 pub use charge_store::PgCharging;
-pub use memory_store::MemoryCharging;
+#[cfg(feature = "testing")]
+pub use memory_store::{Change, MemoryCharging, MemoryTopUps};
 pub use open_account::{OpenAccount, OpenAccounts, Opened};
 pub use top_up_account::{TopUp, TopUpAccounts, ToppedUp};
 pub use topology::{GROUP, topology};

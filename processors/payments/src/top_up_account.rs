@@ -69,10 +69,10 @@ impl CommitBatch for TopUpAccounts {
 }
 
 /// A top-up that goes into the ledger.
-struct Line<'a> {
-    top_up: &'a TopUp,
-    version: i64,
-    balance_after: Balance,
+pub(crate) struct Line<'a> {
+    pub(crate) top_up: &'a TopUp,
+    pub(crate) version: i64,
+    pub(crate) balance_after: Balance,
 }
 
 /// Decides the top-ups in order, on accounts that are locked for it, and writes what came of them.
@@ -82,6 +82,22 @@ async fn top_up(tx: &mut PgConnection, batch: &[&TopUp]) -> Result<Vec<ToppedUp>
     }
     let mut accounts = lock_accounts(tx, batch).await?;
     let committed = find_committed(tx, batch).await?;
+    let (lines, mut answers) = decide(batch, &mut accounts, &committed);
+    let now = save(tx, &lines).await?;
+    for answer in &mut answers {
+        if let (ToppedUp::Done(account), Some(now)) = (answer, now) {
+            account.updated_at = now;
+        }
+    }
+    Ok(answers)
+}
+
+/// Decides each top-up on the accounts as those before it left them; one that is in the ledger already is not done again.
+pub(crate) fn decide<'a>(
+    batch: &[&'a TopUp],
+    accounts: &mut HashMap<String, AccountView>,
+    committed: &HashMap<Uuid, (i64, Balance)>,
+) -> (Vec<Line<'a>>, Vec<ToppedUp>) {
     let mut lines = Vec::with_capacity(batch.len());
     let mut answers = Vec::with_capacity(batch.len());
     for top_up in batch {
@@ -110,13 +126,7 @@ async fn top_up(tx: &mut PgConnection, batch: &[&TopUp]) -> Result<Vec<ToppedUp>
         });
         answers.push(ToppedUp::Done(account.clone()));
     }
-    let now = save(tx, &lines).await?;
-    for answer in &mut answers {
-        if let (ToppedUp::Done(account), Some(now)) = (answer, now) {
-            account.updated_at = now;
-        }
-    }
-    Ok(answers)
+    (lines, answers)
 }
 
 async fn lock_accounts(tx: &mut PgConnection, batch: &[&TopUp]) -> Result<HashMap<String, AccountView>, StoreError> {

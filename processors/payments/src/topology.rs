@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use schemas::{Codec, PaymentRequest, PaymentStatus};
+use event::{Deserializer, Serializer};
+use schemas::{PaymentRequest, PaymentStatus};
 use streams::{Sink, Source, StateStore, Topology};
 
 use crate::charge_account::{ChargeAccount, Charging};
@@ -13,8 +14,8 @@ pub const GROUP: &str = "payments";
 /// `payment-request` → charge the account → `payment-status`, on whatever store is given.
 pub fn topology<S>(
     store: S,
-    requests: Arc<Codec<PaymentRequest>>,
-    statuses: Arc<Codec<PaymentStatus>>,
+    requests: Arc<dyn Deserializer<PaymentRequest>>,
+    statuses: Arc<dyn Serializer<PaymentStatus>>,
 ) -> Topology<S::Tx>
 where
     S: StateStore<PaymentRequest, State = Charging, Tx: 'static>,

@@ -6,15 +6,17 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use metrics::{counter, histogram};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::backoff::Backoff;
 use crate::error_chain::error_chain;
+use crate::seeded_bug::{self, Bug};
 use crate::state_store::StoreError;
 
 /// A database that has not answered by then has fallen silent; what it did is found out by committing again.
@@ -151,14 +153,19 @@ impl<C: CommitBatch> Committer<C> {
                 .map(|entry| (entry.request, (entry.answer, entry.submitted)))
                 .unzip();
             match self.commit_through_outages(&requests, waiting[0].1).await {
-                Ok(answers) => {
+                Ok(mut answers) => {
+                    if seeded_bug::is_on(Bug::AnswersMixedUp) {
+                        answers.reverse();
+                    }
                     assert_eq!(answers.len(), requests.len(), "one answer per request");
                     for ((answer, _), result) in waiting.into_iter().zip(answers) {
                         // A caller that has gone misses its answer; the effect is committed all the same.
                         let _ = answer.send(Ok(result));
                     }
                 }
-                Err(StoreError::Record { .. }) if requests.len() > 1 => {
+                Err(StoreError::Record { .. })
+                    if requests.len() > 1 && !seeded_bug::is_on(Bug::BatchRefusedWithRequest) =>
+                {
                     let entry = |(request, (answer, submitted))| Entry {
                         request,
                         answer,

@@ -27,6 +27,7 @@ mod backend;
 mod backoff;
 mod batch;
 mod batcher;
+mod clock;
 pub mod dead_letters;
 mod error_chain;
 mod kafka;
@@ -37,6 +38,7 @@ mod record;
 mod relay;
 pub mod request_keys;
 mod runner;
+pub mod seeded_bug;
 pub mod service;
 mod state_store;
 #[cfg(any(test, feature = "testing"))]
@@ -44,9 +46,11 @@ pub mod testing;
 mod topology;
 
 pub use backend::{
-    Arrival, Backend, Claim, DueLetter, MemoryBackend, MemoryTx, Parking, PgBackend, PgTx, PositionUpdate, Receipt,
-    Retried, Stage, Verdict, migrate_library,
+    Arrival, Backend, Claim, DueLetter, Parking, PgBackend, PgTx, PositionUpdate, Receipt, Retried, Stage, Verdict,
+    migrate_library,
 };
+#[cfg(any(test, feature = "testing"))]
+pub use backend::{MemoryBackend, MemoryTx, Outcome, Session};
 pub use batcher::{Batcher, BatcherConfig, BatcherError, CommitBatch};
 pub use event;
 pub use outbox::{StagedEvent, append_to_outbox};

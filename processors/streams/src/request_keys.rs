@@ -3,7 +3,7 @@
 //! keys → [`admit`] (locks each key for this transaction) → effects of the fresh ones → [`Admission::complete`].
 //! A crash between COMMIT and answer loses nothing: the repeated request finds the answer. Keys expire by the day.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,8 +48,15 @@ enum Slot {
     InProgress,
 }
 
+/// What is stored under a key.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredAnswer {
+    pub(crate) fingerprint: Vec<u8>,
+    pub(crate) answer: String,
+}
+
 /// What the database knows of a key.
-enum Known {
+pub(crate) enum Known {
     /// Body and answer of its first request.
     Answered(Vec<u8>, String),
     InProgress,
@@ -62,9 +69,9 @@ pub struct Admission<'a> {
     keys: Vec<Option<&'a RequestKey>>,
 }
 
-type Identity<'a> = (&'a str, &'a str, &'a str);
+pub(crate) type Identity<'a> = (&'a str, &'a str, &'a str);
 
-fn identity(key: &RequestKey) -> Identity<'_> {
+pub(crate) fn identity(key: &RequestKey) -> Identity<'_> {
     (&key.scope, key.route, &key.key)
 }
 
@@ -73,20 +80,24 @@ fn identity(key: &RequestKey) -> Identity<'_> {
 /// # Errors
 /// [`StoreError`], by what happens next.
 pub async fn admit<'a>(tx: &mut PgConnection, keys: &[Option<&'a RequestKey>]) -> Result<Admission<'a>, StoreError> {
-    let mut first: HashMap<Identity<'a>, &'a RequestKey> = HashMap::new();
-    for key in keys.iter().flatten() {
-        first.entry(identity(key)).or_insert(key);
-    }
+    let first = first_of_each(keys);
     let known = if first.is_empty() {
         HashMap::new()
     } else {
-        look_up(tx, first.into_values().collect()).await?
+        look_up(tx, first).await?
     };
     Ok(sort(keys, &known))
 }
 
+/// Each key once, in the order of the batch.
+pub(crate) fn first_of_each<'a>(keys: &[Option<&'a RequestKey>]) -> Vec<&'a RequestKey> {
+    let mut seen = HashSet::new();
+    let keys = keys.iter().flatten().copied();
+    keys.filter(|key| seen.insert(identity(key))).collect()
+}
+
 /// Decides each request of the batch, in order.
-fn sort<'a>(keys: &[Option<&'a RequestKey>], known: &HashMap<Identity<'a>, Known>) -> Admission<'a> {
+pub(crate) fn sort<'a>(keys: &[Option<&'a RequestKey>], known: &HashMap<Identity<'a>, Known>) -> Admission<'a> {
     let mut fresh = Vec::new();
     let mut leaders: HashMap<Identity<'a>, (usize, &'a [u8])> = HashMap::new();
     let slot = |(index, key): (usize, &Option<&'a RequestKey>)| {
@@ -162,18 +173,29 @@ impl Admission<'_> {
     where
         A: Clone + Serialize + DeserializeOwned,
     {
+        store(tx, &self.to_store(&answers)?).await?;
+        self.answer(&answers)
+    }
+
+    /// The answers of the fresh requests that carry a key, as text.
+    ///
+    /// # Panics
+    /// If there is not one answer for each fresh request.
+    pub(crate) fn to_store<A: Serialize>(&self, answers: &[A]) -> Result<Vec<(&RequestKey, String)>, StoreError> {
         assert_eq!(answers.len(), self.fresh.len(), "one answer for each fresh request");
-        let unreadable = |error: serde_json::Error| StoreError::Transient {
-            doing: "could not convert a stored answer".to_owned(),
-            source: Box::new(error),
-        };
-        let mut keyed = Vec::new();
-        for (index, answer) in self.fresh.iter().zip(&answers) {
-            if let Some(key) = self.keys[*index] {
-                keyed.push((key, serde_json::to_string(answer).map_err(unreadable)?));
-            }
-        }
-        store(tx, &keyed).await?;
+        let keyed = self.fresh.iter().zip(answers).filter_map(|(index, answer)| {
+            let key = self.keys[*index]?;
+            Some(
+                serde_json::to_string(answer)
+                    .map(|text| (key, text))
+                    .map_err(unreadable),
+            )
+        });
+        keyed.collect()
+    }
+
+    /// One answer for each request of the batch, in order.
+    pub(crate) fn answer<A: Clone + DeserializeOwned>(self, answers: &[A]) -> Result<Vec<Keyed<A>>, StoreError> {
         let keyed = |slot| match slot {
             Slot::Fresh(position) => Ok(Keyed::First(answers[position].clone())),
             Slot::CopyOf(position) => Ok(Keyed::Replayed(answers[position].clone())),
@@ -182,6 +204,13 @@ impl Admission<'_> {
             Slot::InProgress => Ok(Keyed::InProgress),
         };
         self.slots.into_iter().map(keyed).collect()
+    }
+}
+
+fn unreadable(error: serde_json::Error) -> StoreError {
+    StoreError::Transient {
+        doing: "could not convert a stored answer".to_owned(),
+        source: Box::new(error),
     }
 }
 

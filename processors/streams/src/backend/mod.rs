@@ -3,6 +3,7 @@
 //! Two backends keep the same promises: [`PgBackend`] for services, [`MemoryBackend`] for tests and
 //! simulation. The scenarios of `TopologyTestDriver` run on both.
 
+#[cfg(any(test, feature = "testing"))]
 mod memory;
 mod postgres;
 
@@ -11,7 +12,10 @@ use std::future::Future;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-pub use memory::{MemoryBackend, MemoryTx};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use memory::MemoryOutbox;
+#[cfg(any(test, feature = "testing"))]
+pub use memory::{MemoryBackend, MemoryTx, Outcome, Session};
 pub use postgres::{PgBackend, PgTx, migrate_library};
 
 use crate::outbox::StagedEvent;

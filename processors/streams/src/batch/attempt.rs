@@ -12,6 +12,7 @@ use super::{BatchReport, BatchRunner, Epochs, positions_after};
 use crate::backend::{Arrival, Backend, Parking, Receipt, Stage, Verdict};
 use crate::outbox::StagedEvent;
 use crate::processor::Reject;
+use crate::seeded_bug::{self, Bug};
 use crate::state_store::StoreError;
 use crate::topology::{DecodedRecord, Pipeline, Processed};
 
@@ -31,6 +32,7 @@ impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Record { .. } => Self::Record(error.chain()),
+            StoreError::Transient { .. } if seeded_bug::is_on(Bug::OutageParksRecords) => Self::Record(error.chain()),
             StoreError::Transient { .. } => Self::Transient(error),
         }
     }
@@ -47,6 +49,11 @@ impl<B: Backend> BatchRunner<B> {
         mut failed: Failed,
     ) -> Result<BatchReport, AttemptError> {
         loop {
+            if seeded_bug::is_on(Bug::PositionBeforeTransaction) {
+                let mut tx = self.backend.begin().await?;
+                self.receive(&mut tx, epochs, slice, &[]).await?;
+                self.backend.commit(tx).await?;
+            }
             let mut tx = self.backend.begin().await?;
             let waiting = behind_failed(slice, &failed);
             let is_arrival =
@@ -54,6 +61,11 @@ impl<B: Backend> BatchRunner<B> {
             let arriving: Vec<usize> = (0..slice.len()).filter(is_arrival).collect();
             let (verdicts, clock) = self.receive(&mut tx, epochs, slice, &arriving).await?;
             let now = check_clocks(now, clock)?;
+            if seeded_bug::is_on(Bug::InboxBeforeEffect) {
+                self.backend
+                    .commit(std::mem::replace(&mut tx, self.backend.begin().await?))
+                    .await?;
+            }
 
             let decided = self.process(&mut tx, now, slice, &arriving, &verdicts).await?;
             if !decided.rejected.is_empty() {
@@ -66,6 +78,11 @@ impl<B: Backend> BatchRunner<B> {
                 .filter(|(_, verdict)| **verdict == Verdict::Held);
             let held: HashSet<usize> = held.map(|(index, _)| *index).chain(waiting).collect();
             let parkings = parkings(slice, &failed, &held);
+            if seeded_bug::is_on(Bug::OutboxAfterCommit) {
+                self.backend
+                    .commit(std::mem::replace(&mut tx, self.backend.begin().await?))
+                    .await?;
+            }
             self.backend.append_to_outbox(&mut tx, &decided.staged).await?;
             self.backend.park(&mut tx, self.topology.name(), &parkings).await?;
             self.backend.commit(tx).await?;
@@ -103,6 +120,9 @@ impl<B: Backend> BatchRunner<B> {
             .receive(tx, self.topology.name(), &positions, &arrivals, false)
             .await?
         {
+            Receipt::Received(verdicts, clock) if seeded_bug::is_on(Bug::InboxIgnored) => {
+                Ok((vec![Verdict::Fresh; verdicts.len()], clock))
+            }
             Receipt::Received(verdicts, clock) => Ok((verdicts, clock)),
             Receipt::Fenced => Err(AttemptError::Fenced),
         }
@@ -193,7 +213,7 @@ pub(super) async fn process_caught<Tx: Send>(
 fn behind_failed(slice: &[Decoded<'_>], failed: &Failed) -> HashSet<usize> {
     let mut blocked = HashSet::new();
     let mut waiting = HashSet::new();
-    if failed.is_empty() {
+    if failed.is_empty() || seeded_bug::is_on(Bug::SameBatchNotHeld) {
         return waiting;
     }
     for (index, item) in slice.iter().enumerate() {

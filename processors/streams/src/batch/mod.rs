@@ -15,6 +15,7 @@ use event::LearnError;
 
 use crate::backend::{Backend, PositionUpdate, Stage};
 use crate::record::{RawRecord, TopicPartition};
+use crate::seeded_bug::{self, Bug};
 use crate::state_store::StoreError;
 use crate::topology::Topology;
 use attempt::AttemptError;
@@ -95,10 +96,21 @@ impl<B: Backend> BatchRunner<B> {
                     let failed = HashMap::from([(0, (Stage::Store, cause))]);
                     report += self.attempt(now, epochs, slice, failed).await.map_err(give_up)?;
                 }
+                Err(AttemptError::Record(cause)) if seeded_bug::is_on(Bug::BatchParkedWithRecord) => {
+                    let failed = (0..slice.len()).map(|index| (index, (Stage::Store, cause.clone())));
+                    report += self
+                        .attempt(now, epochs, slice, failed.collect())
+                        .await
+                        .map_err(give_up)?;
+                }
                 Err(AttemptError::Record(_)) => {
                     // Some record in here is at fault, and only the database knows which: halve, in order.
                     let (left, right) = slice.split_at(slice.len() / 2);
-                    todo.extend([right, left]);
+                    todo.extend(if seeded_bug::is_on(Bug::LaterHalfFirst) {
+                        [left, right]
+                    } else {
+                        [right, left]
+                    });
                 }
                 Err(error) => return Err(give_up(error)),
             }
@@ -131,7 +143,8 @@ impl<B: Backend> std::fmt::Debug for BatchRunner<B> {
 fn positions_after(slice: &[Decoded<'_>], epochs: &Epochs) -> Vec<PositionUpdate> {
     let mut next: HashMap<&TopicPartition, i64> = HashMap::new();
     for item in slice {
-        next.insert(&item.raw.source, item.raw.offset + 1);
+        let step = 1 + i64::from(seeded_bug::is_on(Bug::PositionOffByOne));
+        next.insert(&item.raw.source, item.raw.offset + step);
     }
     let update = |(source, next_offset): (&TopicPartition, i64)| PositionUpdate {
         source: source.clone(),

@@ -22,6 +22,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::backend::Claim;
 use crate::record::TopicPartition;
+use crate::runner::GroupState;
 
 /// Takes partitions over in the database.
 pub(crate) trait ClaimPartitions: Send + Sync {
@@ -74,13 +75,6 @@ pub(crate) struct AssignmentContext {
     held: Mutex<HashMap<TopicPartition, Held>>,
     group: Mutex<GroupState>,
     pub(super) wake: Arc<Wake>,
-}
-
-/// What librdkafka last reported about the cluster and the group.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct GroupState {
-    pub(crate) broker_up: bool,
-    pub(crate) joined: bool,
 }
 
 impl AssignmentContext {

@@ -11,10 +11,11 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use tracing::{debug, warn};
 
-use super::assignment::{AssignmentContext, ClaimPartitions, GroupState, Held};
+use super::assignment::{AssignmentContext, ClaimPartitions, Held};
 use super::client_config;
 use crate::batch::Epochs;
 use crate::record::{Header, RawRecord, TopicPartition};
+use crate::runner::{Consumer, GroupState, PolledBatch};
 
 /// How the consumer reads; see [`crate::service::ProcessorSettings`] for the meaning of each.
 #[derive(Clone, Debug)]
@@ -23,13 +24,6 @@ pub(crate) struct ConsumerConfig {
     pub(crate) group: String,
     pub(crate) topics: Vec<&'static str>,
     pub(crate) session_timeout_ms: u32,
-}
-
-/// Records of several partitions, in order within each, and the epochs under which they were read.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct PolledBatch {
-    pub(crate) records: Vec<RawRecord>,
-    pub(crate) epochs: Epochs,
 }
 
 pub(crate) struct KafkaConsumer {
@@ -67,60 +61,23 @@ impl KafkaConsumer {
         })
     }
 
-    /// Whatever all queues hold now, `max` at most; waits up to `timeout` if that is nothing.
-    pub(crate) fn poll_batch(&self, max: usize, timeout: Duration) -> PolledBatch {
-        let batch = self.serve_and_drain(max);
-        if !batch.records.is_empty() {
-            return batch;
-        }
-        self.consumer.context().wake.wait(timeout);
-        self.serve_and_drain(max)
-    }
-
     fn serve_and_drain(&self, max: usize) -> PolledBatch {
         if self.serve_events() {
             return self.drain(max);
         }
         // A record came past its partition's queue. To go on would step over it: read again from the stored position.
         warn!("a record came outside its partition's queue; joining the group again");
-        if let Err(error) = self.rejoin() {
+        if let Err(error) = self.join_again() {
             warn!("could not join the group again: {error}");
         }
         PolledBatch::default()
     }
 
-    /// Runs the callbacks that are due — rebalances first of all — for up to `timeout`; false if a record came with
-    /// them, past its partition's queue: to go on would step over it.
-    #[must_use]
-    pub(crate) fn serve_for(&self, timeout: Duration) -> bool {
-        self.consumer.context().wake.wait(timeout);
-        self.serve_events()
-    }
-
-    /// Leaves the group and joins it again: whatever was held is claimed anew.
-    pub(crate) fn rejoin(&self) -> KafkaResult<()> {
+    fn join_again(&self) -> KafkaResult<()> {
         self.consumer.unsubscribe();
         self.serve_events();
         self.consumer.context().held().clear();
         self.consumer.subscribe(&self.topics)
-    }
-
-    /// What librdkafka last reported.
-    pub(crate) fn group_state(&self) -> GroupState {
-        self.consumer.context().group()
-    }
-
-    /// The epochs of all partitions that are held.
-    pub(crate) fn epochs(&self) -> Epochs {
-        self.consumer.context().held().values().map(epoch).collect()
-    }
-
-    /// Gives the partitions back and leaves the group.
-    pub(crate) fn close(self) {
-        self.consumer.unsubscribe();
-        let _ = self.serve_for(Duration::from_millis(100));
-        // The queues hold the consumer; without this it would never be dropped.
-        self.consumer.context().held().clear();
     }
 
     /// Runs the callbacks that are due; false if a record came with them, which must not happen.
@@ -154,6 +111,43 @@ impl KafkaConsumer {
             });
         }
         batch
+    }
+}
+
+/// Every call blocks its thread, which is the consumer's own.
+impl Consumer for KafkaConsumer {
+    async fn poll_batch(&self, max: usize, timeout: Duration) -> PolledBatch {
+        let batch = self.serve_and_drain(max);
+        if !batch.records.is_empty() {
+            return batch;
+        }
+        self.consumer.context().wake.wait(timeout);
+        self.serve_and_drain(max)
+    }
+
+    async fn serve_for(&self, timeout: Duration) -> bool {
+        self.consumer.context().wake.wait(timeout);
+        self.serve_events()
+    }
+
+    async fn rejoin(&self) -> Result<(), String> {
+        self.join_again().map_err(|error| error.to_string())
+    }
+
+    fn group_state(&self) -> GroupState {
+        self.consumer.context().group()
+    }
+
+    fn epochs(&self) -> Epochs {
+        self.consumer.context().held().values().map(epoch).collect()
+    }
+
+    async fn close(self) {
+        self.consumer.unsubscribe();
+        self.consumer.context().wake.wait(Duration::from_millis(100));
+        self.serve_events();
+        // The queues hold the consumer; without this it would never be dropped.
+        self.consumer.context().held().clear();
     }
 }
 

@@ -13,8 +13,24 @@ use tokio::sync::Notify;
 use tracing::debug;
 
 use super::client_config;
-use crate::relay::OutboxEvent;
+use crate::relay::{OutboxEvent, Publish, PublishError, Publishers};
 use http_kit::trace::TRACEPARENT;
+
+/// Connects to a cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct KafkaPublishers {
+    pub(crate) brokers: String,
+    /// CloudEvents `source` of everything that is published.
+    pub(crate) ce_source: String,
+}
+
+impl Publishers for KafkaPublishers {
+    type Publisher = KafkaPublisher;
+
+    fn connect(&self) -> Result<KafkaPublisher, PublishError> {
+        KafkaPublisher::connect(&self.brokers, &self.ce_source).map_err(|error| refused(&error))
+    }
+}
 
 /// Publishes batches of events and waits for their acknowledgements.
 pub(crate) struct KafkaPublisher {
@@ -24,7 +40,7 @@ pub(crate) struct KafkaPublisher {
 
 impl KafkaPublisher {
     /// `ce_source` is the CloudEvents `source` of all events: who says it.
-    pub(crate) fn connect(brokers: &str, ce_source: &str) -> KafkaResult<Self> {
+    fn connect(brokers: &str, ce_source: &str) -> KafkaResult<Self> {
         let producer = client_config(brokers, ce_source)
             .set("enable.idempotence", "true")
             .set("acks", "all")
@@ -40,18 +56,6 @@ impl KafkaPublisher {
             producer,
             ce_source: ce_source.to_owned(),
         })
-    }
-
-    /// Publishes `events` in order and returns when the broker has acknowledged all of them.
-    ///
-    /// # Errors
-    /// The first event that was refused; later ones may have been published.
-    pub(crate) async fn publish(&self, events: &[OutboxEvent]) -> KafkaResult<()> {
-        let delivery = Arc::new(Delivery::default());
-        for event in events {
-            self.enqueue(event, &delivery).await?;
-        }
-        delivery.all_acknowledged(events.len()).await
     }
 
     async fn enqueue(&self, event: &OutboxEvent, delivery: &Arc<Delivery>) -> KafkaResult<()> {
@@ -91,6 +95,23 @@ impl KafkaPublisher {
             None => headers,
         }
     }
+}
+
+impl Publish for KafkaPublisher {
+    async fn publish(&self, events: &[OutboxEvent]) -> Result<(), PublishError> {
+        let delivery = Arc::new(Delivery::default());
+        for event in events {
+            self.enqueue(event, &delivery).await.map_err(|error| refused(&error))?;
+        }
+        delivery
+            .all_acknowledged(events.len())
+            .await
+            .map_err(|error| refused(&error))
+    }
+}
+
+fn refused(error: &KafkaError) -> PublishError {
+    PublishError(error.to_string())
 }
 
 impl Drop for KafkaPublisher {

@@ -2,22 +2,23 @@
 
 use sqlx::{PgPool, Row};
 
+use super::OutboxEvent;
 use super::window::{Snapshot, Window};
 use crate::state_store::StoreError;
 
 /// One tenure of the relay: what it may write under, and where it goes on.
 #[derive(Clone, Debug)]
-pub(super) struct Tenure {
-    pub(super) epoch: i64,
-    pub(super) progress: Progress,
+pub(crate) struct Tenure {
+    pub(crate) epoch: i64,
+    pub(crate) progress: Progress,
 }
 
 /// Everything visible in `published` is published, and of `window` the ids up to `after`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Progress {
-    pub(super) published: Snapshot,
-    pub(super) window_end: Option<Snapshot>,
-    pub(super) after: i64,
+pub(crate) struct Progress {
+    pub(crate) published: Snapshot,
+    pub(crate) window_end: Option<Snapshot>,
+    pub(crate) after: i64,
 }
 
 impl Progress {
@@ -28,6 +29,14 @@ impl Progress {
             end,
         })
     }
+
+    /// Whatever of `window` came up to the end of `chunk` is published.
+    pub(super) fn move_to(&mut self, window: &Window, chunk: &[OutboxEvent]) {
+        if let Some(last) = chunk.last() {
+            self.window_end = Some(window.end.clone());
+            self.after = last.id;
+        }
+    }
 }
 
 /// Takes the lease if nobody holds it; `None` if somebody does.
@@ -37,6 +46,8 @@ pub(super) async fn acquire(pool: &PgPool, owner: &str, lease_ms: u32) -> Result
             set owner = $1, epoch = epoch + 1, updated_at = now(),
                 lease_until = clock_timestamp() + $2 * interval '1 ms'
           where lease_until < clock_timestamp() or owner = $1
+             -- Nobody can have asked for so long a lease: this clock was ahead, and has been set back.
+             or lease_until > clock_timestamp() + $2 * interval '10 ms'
          returning epoch, published::text, window_end::text, window_after",
     )
     .bind(owner)

@@ -1,25 +1,24 @@
 //! The relay's loop: take the lease, publish windows, save progress, wait a little, again.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
 use futures_util::TryStreamExt as _;
 use http_kit::health::Part;
 use metrics::{counter, gauge, histogram};
-use sqlx::PgPool;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::OutboxEvent;
 use super::hops;
-use super::lease::{self, Progress, Tenure};
-use super::read_window;
+use super::lease::{Progress, Tenure};
 use super::window::Window;
+use super::{Outbox, OutboxEvent, Publish, Publishers};
 use crate::backoff::Backoff;
 use crate::error_chain::error_chain;
-use crate::kafka::producer::KafkaPublisher;
+use crate::seeded_bug::{self, Bug};
 
 /// Events per call of the publisher; progress inside a window can be saved after each.
 const CHUNK: usize = 2_000;
@@ -29,9 +28,6 @@ const SAVE_EVERY: Duration = Duration::from_millis(500);
 /// How the relay works.
 #[derive(Clone, Debug)]
 pub(crate) struct RelayConfig {
-    pub(crate) brokers: String,
-    /// CloudEvents `source` of everything that it publishes.
-    pub(crate) source: String,
     /// Unique per process.
     pub(crate) owner: String,
     pub(crate) lease_ms: u32,
@@ -41,9 +37,10 @@ pub(crate) struct RelayConfig {
 
 /// Publishes one outbox.
 #[derive(Debug)]
-pub(crate) struct Relay {
+pub(crate) struct Relay<O, P> {
     // Dependencies.
-    pub(crate) pool: PgPool,
+    pub(crate) outbox: O,
+    pub(crate) publishers: P,
     /// Called when this process has staged something: look at once.
     pub(crate) staged: Arc<Notify>,
     pub(crate) health: Part,
@@ -59,7 +56,7 @@ enum End {
     LeaseLost,
 }
 
-impl Relay {
+impl<O: Outbox, P: Publishers> Relay<O, P> {
     /// Runs until the service stops; outages only make it wait.
     pub(crate) async fn run(self) {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
@@ -90,18 +87,18 @@ impl Relay {
 
     async fn one_tenure(&self, backoff: &mut Backoff) -> anyhow::Result<Option<End>> {
         let config = &self.config;
-        let Some(mut tenure) = lease::acquire(&self.pool, &config.owner, config.lease_ms).await? else {
+        let Some(mut tenure) = self.outbox.acquire(&config.owner, config.lease_ms).await? else {
             return Ok(None);
         };
         info!("publishing the outbox under epoch {}", tenure.epoch);
-        let snapshot = read_window::current_snapshot(&self.pool).await?;
+        let snapshot = self.outbox.current_snapshot().await?;
         if snapshot.is_before(&tenure.progress.published) {
             warn!("transaction ids have gone back, so this database was restored: publishing all that it kept again");
-            read_window::restamp_after_restore(&self.pool, tenure.epoch).await?;
+            self.outbox.restamp_after_restore(tenure.epoch).await?;
             return Ok(Some(End::LeaseLost));
         }
         // One producer per tenure: what an old tenure left in a queue must not be sent in a new one.
-        let publisher = KafkaPublisher::connect(&config.brokers, &config.source)?;
+        let publisher = self.publishers.connect()?;
         let end = Publishing {
             relay: self,
             publisher,
@@ -110,13 +107,14 @@ impl Relay {
         .run(&mut tenure, backoff)
         .await?;
         if matches!(end, End::Stopping) {
-            lease::release(&self.pool, &tenure).await?;
+            self.outbox.release(&tenure).await?;
         }
         Ok(Some(end))
     }
 
     async fn pause(&self, time: Duration) {
         tokio::select! {
+            biased;
             () = tokio::time::sleep(time) => {}
             () = self.staged.notified() => {}
             () = self.stopping.cancelled() => {}
@@ -125,13 +123,13 @@ impl Relay {
 }
 
 /// A tenure at work.
-struct Publishing<'a> {
-    relay: &'a Relay,
-    publisher: KafkaPublisher,
+struct Publishing<'a, O, P: Publishers> {
+    relay: &'a Relay<O, P>,
+    publisher: P::Publisher,
     saved: Instant,
 }
 
-impl Publishing<'_> {
+impl<O: Outbox, P: Publishers> Publishing<'_, O, P> {
     async fn run(mut self, tenure: &mut Tenure, backoff: &mut Backoff) -> anyhow::Result<End> {
         let mut idle = Backoff::new(
             Duration::from_millis(1),
@@ -142,7 +140,7 @@ impl Publishing<'_> {
                 Some(window) => window,
                 None => Window {
                     start: tenure.progress.published.clone(),
-                    end: read_window::current_snapshot(&self.relay.pool).await?,
+                    end: self.relay.outbox.current_snapshot().await?,
                 },
             };
             let published = if window.is_empty() {
@@ -169,7 +167,11 @@ impl Publishing<'_> {
 
     /// Publishes a window from `progress.after` on, and moves the progress to its end.
     async fn publish_window(&mut self, tenure: &mut Tenure, window: Window) -> anyhow::Result<usize> {
-        let mut events = read_window::events(&self.relay.pool, &window, tenure.progress.after).try_chunks(CHUNK);
+        let mut events = self
+            .relay
+            .outbox
+            .events(&window, tenure.progress.after)
+            .try_chunks(CHUNK);
         let mut published = 0;
         loop {
             let chunk = match events.try_next().await {
@@ -181,9 +183,13 @@ impl Publishing<'_> {
             published += chunk.len();
         }
         tenure.progress = Progress {
+            after: if seeded_bug::is_on(Bug::OutboxReadById) {
+                tenure.progress.after
+            } else {
+                0
+            },
             published: window.end,
             window_end: None,
-            after: 0,
         };
         Ok(published)
     }
@@ -196,6 +202,10 @@ impl Publishing<'_> {
     ) -> anyhow::Result<()> {
         let started = Instant::now();
         let (chunk, hops) = hops::start(chunk);
+        if seeded_bug::is_on(Bug::ProgressBeforeAcknowledgement) {
+            tenure.progress.move_to(window, &chunk);
+            self.relay.outbox.renew(tenure, self.relay.config.lease_ms).await?;
+        }
         self.wait_for_broker(tenure, &chunk).await?;
         drop(hops);
         self.relay.health.up();
@@ -205,10 +215,7 @@ impl Publishing<'_> {
         }
         counter!("streams_relay_published_total").increment(chunk.len() as u64);
         histogram!("streams_relay_publish_seconds").record(started.elapsed().as_secs_f64());
-        if let Some(last) = chunk.last() {
-            tenure.progress.window_end = Some(window.end.clone());
-            tenure.progress.after = last.id;
-        }
+        tenure.progress.move_to(window, &chunk);
         anyhow::ensure!(
             self.keep_lease(tenure).await?,
             "another relay has taken the outbox over"
@@ -223,12 +230,16 @@ impl Publishing<'_> {
         let mut publishing = std::pin::pin!(self.publisher.publish(chunk));
         loop {
             tokio::select! {
-                result = &mut publishing => return Ok(result?),
+                biased;
+                result = &mut publishing => return match result {
+                    Err(_) if seeded_bug::is_on(Bug::RefusedEventsSkipped) => Ok(()),
+                    result => Ok(result?),
+                },
                 () = tokio::time::sleep(SAVE_EVERY) => {
                     let waited = started.elapsed().as_millis();
                     relay.health.down(&format!("Kafka has not acknowledged {} events for {waited} ms", chunk.len()));
                     anyhow::ensure!(!relay.stopping.is_cancelled(), "stopping before Kafka acknowledged");
-                    let kept = lease::renew(&relay.pool, tenure, relay.config.lease_ms).await?;
+                    let kept = relay.outbox.renew(tenure, relay.config.lease_ms).await?;
                     anyhow::ensure!(kept, "another relay has taken the outbox over");
                 }
             }
@@ -240,6 +251,6 @@ impl Publishing<'_> {
             return Ok(true);
         }
         self.saved = Instant::now();
-        Ok(lease::renew(&self.relay.pool, tenure, self.relay.config.lease_ms).await?)
+        Ok(self.relay.outbox.renew(tenure, self.relay.config.lease_ms).await?)
     }
 }

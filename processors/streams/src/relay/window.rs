@@ -6,9 +6,11 @@
 
 use std::str::FromStr;
 
+use crate::seeded_bug::{self, Bug};
+
 /// Postgres' `pg_snapshot`: all below `xmin` are done, `running` are not, nor is anything from `xmax` on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     xmin: u64,
     xmax: u64,
     running: Vec<u64>,
@@ -16,7 +18,7 @@ pub(super) struct Snapshot {
 
 #[derive(Debug, thiserror::Error)]
 #[error("not a snapshot: {0:?}")]
-pub(super) struct SnapshotError(String);
+pub(crate) struct SnapshotError(String);
 
 impl FromStr for Snapshot {
     type Err = SnapshotError;
@@ -50,37 +52,56 @@ impl std::fmt::Display for Snapshot {
 }
 
 impl Snapshot {
+    /// The snapshot when `next` is the next id and `running` are not done.
+    pub(crate) fn new(next: u64, running: impl IntoIterator<Item = u64>) -> Self {
+        let running: Vec<u64> = running.into_iter().collect();
+        Self {
+            xmin: running.iter().copied().min().unwrap_or(next),
+            xmax: next,
+            running,
+        }
+    }
+
+    /// The same, as if everything that runs were done.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn without_running(&self) -> Self {
+        Self::new(self.xmax, [])
+    }
+
     /// Whether a transaction had committed (or failed) when the snapshot was taken.
     fn sees(&self, xid: u64) -> bool {
         xid < self.xmax && !self.running.contains(&xid)
     }
 
     /// Whether transaction ids have gone back: the database was restored from a dump.
-    pub(super) fn is_before(&self, other: &Self) -> bool {
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
         self.xmax < other.xmax
     }
 }
 
 /// The transactions that `end` sees and `start` does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Window {
-    pub(super) start: Snapshot,
-    pub(super) end: Snapshot,
+pub(crate) struct Window {
+    pub(crate) start: Snapshot,
+    pub(crate) end: Snapshot,
 }
 
 impl Window {
     /// Transactions from here …
-    pub(super) fn lowest_xid(&self) -> u64 {
+    pub(crate) fn lowest_xid(&self) -> u64 {
         self.start.xmax
     }
 
     /// … to before here,
-    pub(super) fn to_xid(&self) -> u64 {
+    pub(crate) fn to_xid(&self) -> u64 {
         self.end.xmax
     }
 
     /// and those that ran when the window began and are done now.
-    pub(super) fn late(&self) -> Vec<u64> {
+    pub(crate) fn late(&self) -> Vec<u64> {
+        if seeded_bug::is_on(Bug::LateTransactionsForgotten) {
+            return Vec::new();
+        }
         self.start
             .running
             .iter()
@@ -89,8 +110,15 @@ impl Window {
             .collect()
     }
 
+    /// Whether the window holds what `xid` wrote, if it has committed: what the SQL of `read_window` selects.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn selects(&self, xid: u64) -> bool {
+        let in_range = xid >= self.lowest_xid() && xid < self.to_xid();
+        (in_range || self.late().contains(&xid)) && self.end.sees(xid)
+    }
+
     /// Whether nothing can have been committed in it.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.start.xmax >= self.end.xmax && self.late().is_empty()
     }
 }
@@ -108,11 +136,6 @@ mod tests {
             start: start.parse().expect("a snapshot"),
             end: end.parse().expect("a snapshot"),
         }
-    }
-
-    /// What the SQL selects: the range, or late, and visible in the end.
-    fn selects(window: &Window, xid: u64) -> bool {
-        ((xid >= window.lowest_xid() && xid < window.to_xid()) || window.late().contains(&xid)) && window.end.sees(xid)
     }
 
     #[test]
@@ -140,9 +163,7 @@ mod tests {
         fn every_commit_is_selected_exactly_once(steps in proptest::collection::vec(0..4u8, 1..200)) {
             let (mut next, mut running) = (5u64, BTreeSet::new());
             let (mut committed, mut selected) = (Vec::new(), Vec::new());
-            let snapshot = |next: u64, running: &BTreeSet<u64>| Snapshot {
-                xmin: running.first().copied().unwrap_or(next), xmax: next, running: running.iter().copied().collect(),
-            };
+            let snapshot = |next: u64, running: &BTreeSet<u64>| Snapshot::new(next, running.iter().copied());
             let mut start = snapshot(next, &running);
             for step in steps.into_iter().chain([3]) {
                 match step {
@@ -153,7 +174,7 @@ mod tests {
                         let window = Window { start, end: snapshot(next, &running) };
                         let text = window.end.to_string();
                         prop_assert_eq!(&text.parse::<Snapshot>().expect("round trip"), &window.end);
-                        selected.extend((5..next).filter(|xid| committed.contains(xid) && selects(&window, *xid)));
+                        selected.extend((5..next).filter(|xid| committed.contains(xid) && window.selects(*xid)));
                         start = window.end;
                     }
                 }

@@ -12,20 +12,21 @@ use crate::backoff::Backoff;
 use crate::kafka::assignment::ClaimPartitions;
 use crate::record::TopicPartition;
 
-pub(super) struct DatabaseClaims<B> {
-    pub(super) backend: B,
-    pub(super) group: &'static str,
-    pub(super) runtime: Handle,
-    pub(super) status: RunnerStatus,
-    pub(super) stopping: CancellationToken,
+/// Takes partitions over for one member.
+#[derive(Clone, Debug)]
+pub(crate) struct Claims<B> {
+    pub(crate) backend: B,
+    pub(crate) group: &'static str,
+    pub(crate) status: RunnerStatus,
+    pub(crate) stopping: CancellationToken,
 }
 
-impl<B: Backend> ClaimPartitions for DatabaseClaims<B> {
+impl<B: Backend> Claims<B> {
     /// With the database away there is nothing to do but wait: without a claim nothing may be processed.
-    fn claim(&self, partitions: &[TopicPartition]) -> Option<Vec<Claim>> {
+    pub(crate) async fn claim(&self, partitions: &[TopicPartition]) -> Option<Vec<Claim>> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         loop {
-            match self.runtime.block_on(self.backend.claim(self.group, partitions)) {
+            match self.backend.claim(self.group, partitions).await {
                 Ok(claims) => return Some(claims),
                 Err(error) => {
                     let cause = error.chain();
@@ -37,11 +38,23 @@ impl<B: Backend> ClaimPartitions for DatabaseClaims<B> {
             if self.stopping.is_cancelled() {
                 return None;
             }
-            std::thread::sleep(backoff.next());
+            tokio::time::sleep(backoff.next()).await;
         }
+    }
+}
+
+/// The same from librdkafka's callback, which cannot wait but by blocking its thread.
+pub(super) struct BlockingClaims<B> {
+    pub(super) claims: Claims<B>,
+    pub(super) runtime: Handle,
+}
+
+impl<B: Backend> ClaimPartitions for BlockingClaims<B> {
+    fn claim(&self, partitions: &[TopicPartition]) -> Option<Vec<Claim>> {
+        self.runtime.block_on(self.claims.claim(partitions))
     }
 
     fn assignment_changed(&self, held: &[TopicPartition]) {
-        self.status.holds(held);
+        self.claims.status.holds(held);
     }
 }

@@ -1,69 +1,47 @@
 //! The runner's loop: poll → batch → commit; on trouble, pause with the batch in hand.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use chrono::Utc;
 use metrics::{counter, histogram};
-use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::claims::DatabaseClaims;
+use super::consumer::{Consumer, PolledBatch};
 use super::state::{RunnerState, RunnerStatus};
 use crate::backend::Backend;
 use crate::backoff::Backoff;
 use crate::batch::{BatchError, BatchReport, BatchRunner};
+use crate::clock::Clock;
 use crate::error_chain::error_chain;
-use crate::kafka::consumer::{ConsumerConfig, KafkaConsumer, PolledBatch};
+use crate::seeded_bug::{self, Bug};
 use crate::state_store::StoreError;
 
-/// How long the thread waits for records before it looks after other things.
+/// How long the loop waits for records before it looks after other things.
 const POLL: Duration = Duration::from_millis(100);
 /// The database ends a statement before this; only one that has fallen silent takes longer.
 const BATCH_LIMIT: Duration = Duration::from_secs(90);
 /// How often parked records are looked at.
 const LETTERS_EVERY: Duration = Duration::from_millis(500);
 
-#[derive(Clone, Debug)]
-pub(crate) struct RunnerConfig {
-    pub(crate) consumer: ConsumerConfig,
-    pub(crate) batch_max_records: usize,
-}
-
 /// Consumes one topology's topics.
 pub(crate) struct Runner<B: Backend> {
     // Dependencies.
     pub(crate) batches: BatchRunner<B>,
-    pub(crate) runtime: Handle,
     /// Called after a commit that staged events, for the relay in this process.
     pub(crate) staged: Arc<Notify>,
     pub(crate) status: RunnerStatus,
     pub(crate) stopping: CancellationToken,
+    pub(crate) clock: Clock,
     // Configuration.
-    pub(crate) config: RunnerConfig,
+    pub(crate) batch_max_records: usize,
 }
 
 impl<B: Backend> Runner<B> {
-    /// Runs on this thread until the service stops.
-    pub(crate) fn run(self) {
-        self.status.enter(RunnerState::Rebalancing, None);
-        let claims = DatabaseClaims {
-            backend: self.batches.backend().clone(),
-            group: self.batches.topology().name(),
-            runtime: self.runtime.clone(),
-            status: self.status.clone(),
-            stopping: self.stopping.clone(),
-        };
-        match KafkaConsumer::subscribe(&self.config.consumer, Box::new(claims)) {
-            Ok(consumer) => self.consume(consumer),
-            Err(cause) => error!("could not create the consumer: {cause}"),
-        }
-        self.status.enter(RunnerState::NotRunning, None);
-    }
-
-    fn consume(&self, consumer: KafkaConsumer) {
+    /// Runs until the service stops; everything happens in turn, nothing beside it.
+    pub(crate) async fn consume(&self, consumer: impl Consumer) {
         let mut in_hand = PolledBatch::default();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         let mut letters_seen = Instant::now();
@@ -71,10 +49,9 @@ impl<B: Backend> Runner<B> {
             let group = consumer.group_state();
             self.status.beat(group.broker_up, group.joined);
             if in_hand.records.is_empty() {
-                in_hand = consumer.poll_batch(self.config.batch_max_records, POLL);
+                in_hand = consumer.poll_batch(self.batch_max_records, POLL).await;
             }
-            let outcome = self.work(&consumer, &in_hand, &mut letters_seen);
-            match outcome {
+            match self.work(&consumer, &in_hand, &mut letters_seen).await {
                 Ok(()) => {
                     in_hand.records.clear();
                     self.status.nothing_in_hand();
@@ -85,37 +62,39 @@ impl<B: Backend> Runner<B> {
                     in_hand.records.clear();
                     self.status.nothing_in_hand();
                     counter!("streams_fenced_total").increment(1);
-                    self.rejoin(
-                        &consumer,
-                        "another member has taken a partition over, so nothing was written",
-                    );
+                    let why = "another member has taken a partition over, so nothing was written";
+                    self.rejoin(&consumer, why).await;
                 }
-                Err(cause) => self.pause(&consumer, &mut in_hand, backoff.next(), &cause),
+                Err(_) if seeded_bug::is_on(Bug::BatchSkippedAfterOutage) => in_hand.records.clear(),
+                Err(cause) => self.pause(&consumer, &mut in_hand, backoff.next(), &cause).await,
             }
         }
         self.status.enter(RunnerState::PendingShutdown, None);
-        consumer.close();
+        consumer.close().await;
     }
 
     /// Applies the batch in hand, and now and then what is parked.
-    fn work(&self, consumer: &KafkaConsumer, in_hand: &PolledBatch, letters: &mut Instant) -> Result<(), BatchError> {
+    async fn work(
+        &self,
+        consumer: &impl Consumer,
+        in_hand: &PolledBatch,
+        letters: &mut Instant,
+    ) -> Result<(), BatchError> {
         if !in_hand.records.is_empty() {
             self.status
                 .took_in_hand(in_hand.records.iter().map(|record| &record.source));
             let started = Instant::now();
-            let run = self.batches.run(Utc::now(), &in_hand.epochs, &in_hand.records);
-            let report = self.runtime.block_on(async {
-                // Dropped, its transaction is rolled back, or was committed: the inbox knows which.
-                let timed_out = |_| BatchError::Transient(StoreError::silent("could not run the batch", BATCH_LIMIT));
-                tokio::time::timeout(BATCH_LIMIT, run).await.map_err(timed_out)?
-            })?;
+            let run = self.batches.run(self.clock.now(), &in_hand.epochs, &in_hand.records);
+            // Dropped, its transaction is rolled back, or was committed: the inbox knows which.
+            let timed_out = |_| BatchError::Transient(StoreError::silent("could not run the batch", BATCH_LIMIT));
+            let report = tokio::time::timeout(BATCH_LIMIT, run).await.map_err(timed_out)??;
             self.measure(in_hand.records.len(), report, started);
         }
         if letters.elapsed() >= LETTERS_EVERY {
             *letters = Instant::now();
             let epochs = consumer.epochs();
             if !epochs.is_empty() {
-                let (applied, failed) = self.runtime.block_on(self.batches.retry_letters(Utc::now(), &epochs))?;
+                let (applied, failed) = self.batches.retry_letters(self.clock.now(), &epochs).await?;
                 if applied + failed > 0 {
                     info!("retried dead letters: {applied} applied, {failed} failed again");
                     self.staged.notify_one();
@@ -151,7 +130,7 @@ impl<B: Backend> Runner<B> {
     }
 
     /// Keeps the batch and the membership; what is revoked meanwhile leaves the batch.
-    fn pause(&self, consumer: &KafkaConsumer, in_hand: &mut PolledBatch, time: Duration, cause: &BatchError) {
+    async fn pause(&self, consumer: &impl Consumer, in_hand: &mut PolledBatch, time: Duration, cause: &BatchError) {
         let cause = error_chain(cause);
         warn!(
             "pausing for {} ms with {} records in hand: {cause}",
@@ -164,9 +143,9 @@ impl<B: Backend> Runner<B> {
             .checked_duration_since(Instant::now())
             .filter(|_| !self.stopping.is_cancelled())
         {
-            if !consumer.serve_for(rest.min(POLL)) {
+            if !consumer.serve_for(rest.min(POLL)).await {
                 in_hand.records.clear();
-                return self.rejoin(consumer, "a record came past its queue");
+                return self.rejoin(consumer, "a record came past its queue").await;
             }
         }
         let epochs = consumer.epochs();
@@ -176,10 +155,10 @@ impl<B: Backend> Runner<B> {
             .retain(|record| epochs.get(&record.source) == read_under.get(&record.source));
     }
 
-    fn rejoin(&self, consumer: &KafkaConsumer, why: &str) {
+    async fn rejoin(&self, consumer: &impl Consumer, why: &str) {
         warn!("{why}; joining the group again");
         self.status.enter(RunnerState::Rebalancing, None);
-        if let Err(cause) = consumer.rejoin() {
+        if let Err(cause) = consumer.rejoin().await {
             error!("could not join the group again: {cause}");
         }
     }

@@ -5,9 +5,13 @@
 
 mod claims;
 mod consume;
+mod consumer;
 mod state;
+mod thread;
 
 pub use state::{RunnerState, StateListener};
 
-pub(crate) use consume::{Runner, RunnerConfig};
+pub(crate) use claims::Claims;
+pub(crate) use consume::Runner;
+pub(crate) use consumer::{Consumer, GroupState, PolledBatch};
 pub(crate) use state::RunnerStatus;

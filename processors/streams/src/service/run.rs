@@ -21,9 +21,11 @@ use super::{ProcessorService, ProcessorSettings, connect};
 use crate::backend::PgBackend;
 use crate::backoff::Backoff;
 use crate::batch::BatchRunner;
+use crate::clock::Clock;
 use crate::kafka::consumer::ConsumerConfig;
-use crate::relay::{Relay, RelayConfig, Retention, maintain_partitions};
-use crate::runner::{Runner, RunnerConfig, RunnerState, RunnerStatus};
+use crate::kafka::producer::KafkaPublishers;
+use crate::relay::{PgOutbox, Relay, RelayConfig, Retention, maintain_partitions};
+use crate::runner::{Runner, RunnerState, RunnerStatus};
 use crate::topology::Topology;
 
 pub(super) async fn run(
@@ -120,25 +122,24 @@ impl Working {
             self.health.clone(),
             Duration::from_millis(self.settings.stall_ms),
         ));
+        let consumer = ConsumerConfig {
+            brokers,
+            group: topology.name().to_owned(),
+            topics: topology.source_topics(),
+            session_timeout_ms: self.settings.kafka_session_timeout_ms,
+        };
         let runner = Runner {
-            config: RunnerConfig {
-                consumer: ConsumerConfig {
-                    brokers,
-                    group: topology.name().to_owned(),
-                    topics: topology.source_topics(),
-                    session_timeout_ms: self.settings.kafka_session_timeout_ms,
-                },
-                batch_max_records: self.settings.batch_max_records,
-            },
             batches: BatchRunner::new(PgBackend::new(self.pool.clone()), topology),
-            runtime: Handle::current(),
             staged,
             status,
             stopping: self.stopping.clone(),
+            clock: Clock::system(),
+            batch_max_records: self.settings.batch_max_records,
         };
+        let runtime = Handle::current();
         let thread = std::thread::Builder::new()
             .name("consumer".to_owned())
-            .spawn(move || runner.run())?;
+            .spawn(move || runner.run(&consumer, &runtime))?;
         // The thread blocks; a watcher of its own waits for it.
         let runner = tokio::task::spawn_blocking(move || thread.join());
         let runner = async { runner.await?.map_err(|_| anyhow::anyhow!("the runner panicked")) };
@@ -147,15 +148,19 @@ impl Working {
         Ok(())
     }
 
-    fn relay(&self, brokers: &str, staged: Arc<Notify>) -> Relay {
+    fn relay(&self, brokers: &str, staged: Arc<Notify>) -> Relay<PgOutbox, KafkaPublishers> {
         Relay {
-            pool: self.pool.clone(),
+            outbox: PgOutbox {
+                pool: self.pool.clone(),
+            },
+            publishers: KafkaPublishers {
+                brokers: brokers.to_owned(),
+                ce_source: self.service.name.to_owned(),
+            },
             staged,
             health: self.health.part("relay"),
             stopping: self.stopping.clone(),
             config: RelayConfig {
-                brokers: brokers.to_owned(),
-                source: self.service.name.to_owned(),
                 owner: uuid::Uuid::new_v4().to_string(),
                 lease_ms: self.settings.relay_lease_ms,
                 poll_max_ms: self.settings.relay_poll_max_ms,

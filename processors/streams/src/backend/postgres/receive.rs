@@ -14,7 +14,8 @@ use crate::state_store::StoreError;
 const RECEIVE: &str = "
 with moved as (
     update streams.consumer_position p
-       set next_offset = coalesce(f.next_offset, p.next_offset), updated_at = now()
+       -- A batch that is tried again begins behind what was applied of it; the position only ever goes on.
+       set next_offset = greatest(f.next_offset, p.next_offset), updated_at = now()
       from unnest($1::smallint[], $2::integer[], $3::bigint[], $4::bigint[])
            as f(subscription_id, partition, next_offset, epoch)
      where p.subscription_id = f.subscription_id and p.partition = f.partition and p.epoch = f.epoch
