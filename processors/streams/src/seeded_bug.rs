@@ -55,25 +55,25 @@ bugs! {
     LeaseByHostClock: "the lease runs by the clock of the host that asks",
     LeaseEpochNotChecked: "the lease is prolonged under whatever epoch",
     // Requests.
-    AnswerBeforeCommit: "an order is answered before its COMMIT",
+    AnswerBeforeCommit: "a request is answered before its COMMIT",
     AnswersMixedUp: "the answers of a batch reach the wrong callers",
     BatchRefusedWithRequest: "one request that the database rejects takes its batch along",
-    AmbiguousCommitRefused: "a second commit of the same order, after an ambiguous COMMIT, is an error",
+    AmbiguousCommitRefused: "a second commit of the same request, after an ambiguous COMMIT, is an error",
     AmbiguousCommitAddsAgain: "a second commit of the same top-up, after an ambiguous COMMIT, adds again",
     KeyNotScopedByUser: "an idempotency key is the same for all users",
     KeyBeforeEffect: "the answer is stored under its key before the effect",
     KeyAfterEffect: "the answer is stored under its key after the effect",
     KeyNotLocked: "a key is looked up without a lock",
     KeyBodyNotCompared: "another body under a known key gets the first answer",
-    // Money.
+    // Deciding.
     BatchFoldedBySum: "a batch is paid or declined by the sum of its amounts",
-    OverdraftPaid: "a balance that is too small pays as far as it goes",
-    AttemptsIgnored: "an order that was decided is decided again under another event",
+    OverdraftPaid: "whoever has too little pays as far as it goes",
+    AttemptsIgnored: "what was decided is decided again under another event",
     DeclineNotRemembered: "a decline leaves no attempt",
-    LostUpdate: "accounts are loaded without a lock, and written whatever they are by then",
+    LostUpdate: "rows are loaded without a lock, and written whatever they are by then",
     LocksUnsorted: "locks are taken in the order of the batch",
-    VersionNotRaised: "the version stays when the balance changes",
-    StatusOverwritten: "a closed order takes another status",
+    VersionNotRaised: "the version stays when its row changes",
+    StatusOverwritten: "what is closed takes another status",
 }
 
 #[cfg(feature = "seeded-bugs")]

@@ -43,7 +43,7 @@ impl<B: Backend> Claims<B> {
     }
 }
 
-/// The same from librdkafka's callback, which cannot wait but by blocking its thread.
+/// The same from the client's callback, which cannot wait but by blocking its thread.
 pub(super) struct BlockingClaims<B> {
     pub(super) claims: Claims<B>,
     pub(super) runtime: Handle,

@@ -12,7 +12,7 @@ use crate::kafka::consumer::{ConsumerConfig, KafkaConsumer};
 impl<B: Backend> Runner<B> {
     /// Runs on this thread until the service stops.
     ///
-    /// Waiting for records blocks the thread, and so do claims within librdkafka's callbacks: therefore the loop is
+    /// Waiting for records blocks the thread, and so do claims within the client's callbacks: therefore the loop is
     /// driven by an executor that is not the runtime's, whose timers and sockets it uses all the same.
     pub(crate) fn run(self, config: &ConsumerConfig, runtime: &Handle) {
         self.status.enter(RunnerState::Rebalancing, None);
