@@ -7,6 +7,7 @@ use kassa::commands::bench::{BenchArgs, bench};
 use kassa::commands::delegate::{audit, delegate};
 use kassa::commands::doctor::doctor;
 use kassa::commands::down::{DownArgs, down};
+use kassa::commands::guarantees::{GuaranteesArgs, guarantees};
 use kassa::commands::postman::postman;
 use kassa::commands::screenshots::screenshots;
 use kassa::commands::simulate::simulate;
@@ -38,6 +39,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Prints what the last run of the tests has counted; `--write` puts it into docs/guarantees.md.
+    Guarantees(GuaranteesArgs),
     /// Takes the README's pictures of the page anew.
     Screenshots,
     /// Makes `postman_collection.json` anew from the gateway's document.
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test(&args),
         Command::Bench(args) => bench(&args),
         Command::Simulate { args } => simulate(&args),
+        Command::Guarantees(args) => guarantees(&args).map(|()| ExitCode::SUCCESS),
         Command::Screenshots => screenshots().map(|()| ExitCode::SUCCESS),
         Command::Postman => postman().map(|()| ExitCode::SUCCESS),
         Command::Doctor => {

@@ -5,6 +5,7 @@ pub mod build;
 pub mod delegate;
 pub mod doctor;
 pub mod down;
+pub mod guarantees;
 pub mod postman;
 pub mod screenshots;
 pub mod simulate;
