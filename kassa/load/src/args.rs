@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use crate::bare_proxy::BareProxyArgs;
 use crate::cpu::Process;
 use crate::front_door::FrontDoorArgs;
+use crate::suite::Program;
 
 /// The load and the measurements of `cargo kassa bench`.
 #[derive(Debug, clap::Parser)]
@@ -17,8 +18,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Measures orders per second through the gateway beside the limit of Postgres.
-    Orders(Args),
+    /// Measures the platform, program by program.
+    Suite(Args),
     /// Measures what the gateway adds to a direct call, beside a bare proxy.
     FrontDoor(FrontDoorArgs),
     /// Is the bare proxy.
@@ -26,12 +27,33 @@ pub(crate) enum Command {
     BareProxy(BareProxyArgs),
 }
 
-/// What a bench of orders is told.
+/// What a bench is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The gateway, as `http://host:port`.
     #[arg(long)]
     pub(crate) gateway: String,
+    /// The orders API itself, likewise.
+    #[arg(long)]
+    pub(crate) orders_api: String,
+    /// An orders API that commits each request alone, if one runs.
+    #[arg(long)]
+    pub(crate) unbatched_api: Option<String>,
+    /// How long a service took to be ready, as `name=ms`.
+    #[arg(long, value_parser = name_and_ms)]
+    pub(crate) ready: Vec<(String, f64)>,
+    /// Only these programs.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) only: Vec<Program>,
+    /// Few programs, short runs: three minutes.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Up to how many orders growth fills the tables.
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) growth_max: u64,
+    /// The folder that gets the table, the figures and the plots.
+    #[arg(long)]
+    pub(crate) record: Option<PathBuf>,
     /// A superuser's URL of the Postgres server.
     #[arg(long)]
     pub(crate) server: String,
@@ -56,9 +78,6 @@ pub(crate) struct Args {
     /// Connections to the gateway.
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) connections: u16,
-    /// A file that gets one more line of JSON.
-    #[arg(long)]
-    pub(crate) json: Option<PathBuf>,
 }
 
 impl Args {
@@ -70,6 +89,14 @@ impl Args {
         let postgres = self.processes.iter().find(|process| process.name == "postgres");
         postgres.cloned().context("name the server: --process postgres=PID")
     }
+}
+
+fn name_and_ms(text: &str) -> anyhow::Result<(String, f64)> {
+    let (name, ms) = text.split_once('=').context("write name=ms")?;
+    Ok((
+        name.to_owned(),
+        ms.parse().context("write name=ms, the time as a number")?,
+    ))
 }
 
 #[cfg(test)]

@@ -49,6 +49,25 @@ impl Books {
         Ok(Self { orders, payments })
     }
 
+    /// The orders database.
+    pub(crate) fn orders(&self) -> &PgPool {
+        &self.orders
+    }
+
+    /// The payments database.
+    pub(crate) fn payments(&self) -> &PgPool {
+        &self.payments
+    }
+
+    /// How many bytes the server has written ahead so far, for all its databases.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub(crate) async fn wal_bytes(&self) -> anyhow::Result<u64> {
+        let bytes = sqlx::query_scalar::<_, i64>("select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint");
+        Ok(u64::try_from(bytes.fetch_one(&self.orders).await?)?)
+    }
+
     /// Counts the orders from `since` on.
     ///
     /// # Errors

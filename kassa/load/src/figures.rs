@@ -29,6 +29,8 @@ pub(crate) struct SystemRun {
     pub(crate) cpu_us_per_order: f64,
     /// The same by process.
     pub(crate) cpu_us_per_order_of: BTreeMap<String, f64>,
+    /// Written ahead by Postgres from the first order to the last terminal one.
+    pub(crate) wal_bytes_per_order: f64,
     /// Of this program; not part of the platform's.
     pub(crate) generator_us_per_order: f64,
 }

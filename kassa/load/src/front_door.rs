@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use bytes::Bytes;
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use hyper::Uri;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::cpu::{self, Process};
 use crate::figures::{Latency, median};
-use crate::generator::{connect, open_accounts};
+use crate::generator::connect;
 use crate::http::Connection;
 use crate::say;
 
@@ -59,7 +60,10 @@ struct Run {
 pub(crate) async fn measure(args: &FrontDoorArgs) -> anyhow::Result<()> {
     let (mut child, bare_url, bare) = start_bare_proxy(&args.service).await?;
     let user = HeaderValue::from_static("front-door");
-    open_accounts(connect(&args.gateway, 1).await?, &[user.clone()].into()).await?;
+    let accounts = Uri::from_static("/accounts");
+    let mut gateway = Connection::open(&args.gateway).await?;
+    let opened = gateway.post(&accounts, &user, &Bytes::new()).await?;
+    ensure!(opened.is_success(), "POST {accounts} answers {opened}");
     let targets = [
         ("the service itself", args.service.as_str(), None),
         ("a bare hyper proxy", bare_url.as_str(), Some(&bare)),

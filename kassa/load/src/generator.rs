@@ -1,20 +1,17 @@
 //! The load: connections that each place one order after the other.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::ensure;
 use bytes::Bytes;
-use hyper::header::HeaderValue;
 use hyper::{StatusCode, Uri};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use crate::http::Connection;
+use crate::users::{Random, Users};
 
-const ORDER: Bytes = Bytes::from_static(br#"{"amount":"1.00"}"#);
-const TOP_UP: Bytes = Bytes::from_static(br#"{"amount":"1000000000.00"}"#);
+pub(crate) const ORDER: Bytes = Bytes::from_static(br#"{"amount":"1.00"}"#);
 /// A gateway that refuses is not asked again at once: a busy loop would only take CPU from it.
 const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(5);
 
@@ -48,47 +45,11 @@ pub(crate) async fn connect(gateway: &str, number: u16) -> anyhow::Result<Vec<Co
     Ok(connections)
 }
 
-/// Opens an account for each user and puts a lot of money on it.
-///
-/// # Errors
-/// The gateway refuses it.
-pub(crate) async fn open_accounts(connections: Vec<Connection>, users: &Arc<[HeaderValue]>) -> anyhow::Result<()> {
-    let mut tasks = JoinSet::new();
-    let step = connections.len();
-    for (first, connection) in connections.into_iter().enumerate() {
-        tasks.spawn(open_every(connection, users.clone(), first, step));
-    }
-    while let Some(done) = tasks.join_next().await {
-        done??;
-    }
-    Ok(())
-}
-
-async fn open_every(
-    mut connection: Connection,
-    users: Arc<[HeaderValue]>,
-    first: usize,
-    step: usize,
-) -> anyhow::Result<()> {
-    let (accounts, top_ups) = (Uri::from_static("/accounts"), Uri::from_static("/accounts/topup"));
-    for user in users.iter().skip(first).step_by(step) {
-        let opened = connection.post(&accounts, user, &Bytes::new()).await?;
-        ensure!(opened.is_success(), "POST /accounts answers {opened}");
-        let topped_up = connection.post(&top_ups, user, &TOP_UP).await?;
-        ensure!(topped_up.is_success(), "POST /accounts/topup answers {topped_up}");
-    }
-    Ok(())
-}
-
 /// Places orders on all `connections` until the window ends.
-pub(crate) fn start(
-    connections: Vec<Connection>,
-    users: &Arc<[HeaderValue]>,
-    window: Window,
-) -> JoinSet<anyhow::Result<Tally>> {
+pub(crate) fn start(connections: Vec<Connection>, users: &Users, window: Window) -> JoinSet<anyhow::Result<Tally>> {
     let mut tasks = JoinSet::new();
     for (connection, seed) in connections.into_iter().zip(1..) {
-        tasks.spawn(place_orders(connection, users.clone(), Random(seed), window));
+        tasks.spawn(place_orders(connection, users.clone(), Random::new(seed), window));
     }
     tasks
 }
@@ -112,7 +73,7 @@ pub(crate) async fn finish(mut tasks: JoinSet<anyhow::Result<Tally>>) -> anyhow:
 
 async fn place_orders(
     mut connection: Connection,
-    users: Arc<[HeaderValue]>,
+    users: Users,
     mut random: Random,
     window: Window,
 ) -> anyhow::Result<Tally> {
@@ -120,7 +81,7 @@ async fn place_orders(
     let mut tally = Tally::default();
     let mut sent = Instant::now();
     while sent < window.end {
-        let user = &users[random.below(users.len())];
+        let user = users.choose(&mut random);
         let status = connection.post(&orders, user, &ORDER).await?;
         let answered = Instant::now();
         if status == StatusCode::CREATED {
@@ -136,33 +97,4 @@ async fn place_orders(
         sent = answered;
     }
     Ok(tally)
-}
-
-/// xorshift64: uniform enough to choose users, at no cost.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        // The upper bits: the first numbers after a small seed differ only there by little.
-        usize::try_from((u128::from(self.0) * limit as u128) >> 64).unwrap_or(0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn users_are_chosen_uniformly() {
-        let mut random = Random(1);
-        let mut chosen = [0; 10];
-        for _ in 0..100_000 {
-            chosen[random.below(10)] += 1;
-        }
-        assert!(chosen.iter().all(|times| (9_500..10_500).contains(times)), "{chosen:?}");
-    }
 }

@@ -14,6 +14,10 @@ use crate::pgbench::{self, Outcome};
 use crate::server::{pool, vacuum};
 
 const SCRIPT: &str = include_str!("../sql/limit.sql");
+const UNBATCHED: &str = include_str!("../sql/unbatched.sql");
+/// As many clients as a service would have connections.
+const UNBATCHED_CLIENTS: u16 = 16;
+const CLIENTS: u16 = 4;
 const ORDERS_PER_TRANSACTION: u64 = 100;
 const WARM_UP_SECONDS: u64 = 2;
 const DATABASE: &str = "load_limit";
@@ -111,8 +115,24 @@ impl Limit {
         drop_database(&self.server).await
     }
 
+    /// Runs the program that handles one order at a time, with five commits each; orders per second.
+    ///
+    /// # Errors
+    /// pgbench fails.
+    pub(crate) async fn run_unbatched(&self, seconds: u64) -> anyhow::Result<f64> {
+        let before = self.paid().await?;
+        let outcome = pgbench::run(&self.pgbench, &self.url, UNBATCHED, UNBATCHED_CLIENTS, seconds)?;
+        let paid = self.paid().await? - before;
+        ensure!(
+            paid == outcome.transactions && paid > 0,
+            "the unbatched program placed {} orders, but {paid} were paid",
+            outcome.transactions
+        );
+        Ok(outcome.per_second)
+    }
+
     fn pgbench(&self, seconds: u64) -> anyhow::Result<Outcome> {
-        pgbench::run(&self.pgbench, &self.url, SCRIPT, seconds)
+        pgbench::run(&self.pgbench, &self.url, SCRIPT, CLIENTS, seconds)
     }
 
     fn cpu_us(&self) -> anyhow::Result<u64> {
@@ -145,6 +165,13 @@ async fn drop_database(server: &PgPool) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_unbatched_program_is_one_order_in_five_commits() {
+        let code: String = UNBATCHED.lines().filter(|line| !line.starts_with("--")).collect();
+        assert_eq!(code.matches(';').count(), 5);
+        assert!(!UNBATCHED.contains("generate_series"));
+    }
 
     #[test]
     fn a_transaction_is_a_hundred_orders_in_three_statements() {

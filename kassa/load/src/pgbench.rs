@@ -15,14 +15,15 @@ pub(crate) struct Outcome {
     pub(crate) per_second: f64,
 }
 
-/// Runs `script` over and over, on 4 connections with prepared statements.
+/// Runs `script` over and over, on `clients` connections with prepared statements.
 ///
 /// # Errors
 /// It cannot be started, or a statement fails.
-pub(crate) fn run(program: &Path, database: &str, script: &str, seconds: u64) -> anyhow::Result<Outcome> {
+pub(crate) fn run(program: &Path, database: &str, script: &str, clients: u16, seconds: u64) -> anyhow::Result<Outcome> {
     let mut command = Command::new(program);
     command
-        .args(["--no-vacuum", "--protocol=prepared", "--client=4", "--file=-"])
+        .args(["--no-vacuum", "--protocol=prepared", "--file=-"])
+        .arg(format!("--client={clients}"))
         .arg(format!("--time={seconds}"))
         .arg(database)
         .stdin(Stdio::piped())

@@ -1,17 +1,8 @@
-//! What the bench prints, and the line of JSON that it leaves.
+//! How pairs of runs are printed.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
-use std::path::Path;
-use std::time::SystemTime;
-
-use anyhow::Context as _;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
-use serde::Serialize;
-use serde_json::{Value, json};
 
-use crate::args::Args;
 use crate::figures::{Pair, Summary, median};
 
 /// More work than this left at the end means that more was accepted than could be done.
@@ -30,28 +21,6 @@ const HEADER: [&str; 11] = [
     "p99 ms",
     "backlog s",
 ];
-
-/// Under which conditions the figures hold.
-#[derive(Debug, Serialize)]
-pub(crate) struct Conditions {
-    unix_seconds: u64,
-    connections: u16,
-    seconds: u64,
-    settings: Vec<String>,
-}
-
-impl Conditions {
-    /// Of a bench that has just ended.
-    pub(crate) fn new(args: &Args, settings: Vec<String>) -> Self {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        Self {
-            unix_seconds: now.map_or(0, |now| now.as_secs()),
-            connections: args.connections,
-            seconds: args.seconds,
-            settings,
-        }
-    }
-}
 
 /// A row per pair, and the median.
 pub(crate) fn table(pairs: &[Pair], median: &Summary) -> Table {
@@ -125,27 +94,6 @@ fn by_process(pairs: &[Pair]) -> String {
     shares.sort_by(|a, b| b.1.total_cmp(&a.1));
     let texts: Vec<String> = shares.into_iter().map(|(name, us)| format!("{name} {us:.0}")).collect();
     texts.join(" · ")
-}
-
-/// Appends one line of JSON to a file.
-///
-/// # Errors
-/// It cannot be written.
-pub(crate) fn append_json(
-    path: &Path,
-    conditions: &Conditions,
-    pairs: &[Pair],
-    summary: &Summary,
-) -> anyhow::Result<()> {
-    let with_ratios = |pair: &Pair| {
-        let (ratio, cpu_ratio) = (pair.ratio(), pair.cpu_ratio());
-        json!({ "ratio": ratio, "cpu_ratio": cpu_ratio, "limit": pair.limit, "system": pair.system })
-    };
-    let pairs: Vec<Value> = pairs.iter().map(with_ratios).collect();
-    let line = json!({ "conditions": conditions, "pairs": pairs, "median": summary });
-    let file = OpenOptions::new().create(true).append(true).open(path);
-    let written = file.and_then(|mut file| writeln!(file, "{line}"));
-    written.with_context(|| format!("could not write {}", path.display()))
 }
 
 #[cfg(test)]

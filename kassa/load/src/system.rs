@@ -1,10 +1,8 @@
 //! A run of the platform: a closed loop of orders through the gateway, until all of them are terminal.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use hyper::header::HeaderValue;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
@@ -13,8 +11,8 @@ use crate::books::{Books, Count, lowest_id_from_now};
 use crate::cpu::{self, Process};
 use crate::figures::{Latency, Rates, SystemRun, per};
 use crate::generator::{self, Tally, Window};
+use crate::users::Users;
 
-const USERS: u32 = 1_000;
 /// Orders are placed for so long before the window opens.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// A platform that closes no order for so long will not close the rest.
@@ -25,28 +23,29 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// The platform, with accounts that have money.
 #[derive(Debug)]
 pub(crate) struct System {
-    gateway: String,
-    connections: u16,
-    books: Books,
-    users: Arc<[HeaderValue]>,
+    pub(crate) books: Books,
     processes: Vec<Process>,
     this: Process,
 }
 
+/// A closed loop: connections that each place their next order when the last one has been answered.
+#[derive(Clone, Debug)]
+pub(crate) struct ClosedLoop {
+    /// Where, `http://host:port`.
+    pub(crate) url: String,
+    pub(crate) users: Users,
+    pub(crate) connections: u16,
+    pub(crate) seconds: u64,
+}
+
 impl System {
-    /// Opens the accounts, through the gateway.
+    /// Connects to its databases.
     ///
     /// # Errors
-    /// The gateway or a database does not answer.
+    /// One does not answer.
     pub(crate) async fn prepare(args: &Args) -> anyhow::Result<Self> {
-        let users: Result<Arc<_>, _> = (0..USERS).map(|n| HeaderValue::try_from(format!("load-{n}"))).collect();
-        let users = users?;
-        generator::open_accounts(generator::connect(&args.gateway, args.connections).await?, &users).await?;
         Ok(Self {
-            gateway: args.gateway.clone(),
-            connections: args.connections,
             books: Books::open(&args.orders, &args.payments).await?,
-            users,
             processes: args.processes.clone(),
             this: Process {
                 name: "load".to_owned(),
@@ -55,19 +54,20 @@ impl System {
         })
     }
 
-    /// Places orders for `seconds` after a warm-up, waits until all are terminal, and checks the books.
+    /// Places orders after a warm-up, waits until all are terminal, and checks the books.
     ///
     /// # Errors
     /// A connection breaks, a process ends, an order is lost or stays open, or the money does not add up.
-    pub(crate) async fn run(&self, seconds: u64) -> anyhow::Result<SystemRun> {
-        let connections = generator::connect(&self.gateway, self.connections).await?;
+    pub(crate) async fn run(&self, load: &ClosedLoop) -> anyhow::Result<SystemRun> {
+        let connections = generator::connect(&load.url, load.connections).await?;
         let since = lowest_id_from_now();
-        let cpu_before = cpu::used_us(&self.processes)?;
+        let cpu_before = self.cpu_us()?;
         let own_before = self.own_us()?;
+        let wal_before = self.books.wal_bytes().await?;
         let before = self.books.count(since).await?;
         let start = Instant::now() + WARM_UP;
-        let end = start + Duration::from_secs(seconds);
-        let tasks = generator::start(connections, &self.users, Window { start, end });
+        let end = start + Duration::from_secs(load.seconds);
+        let tasks = generator::start(connections, &load.users, Window { start, end });
         sleep_until(start).await;
         let first = self.books.count(since).await?;
         sleep_until(end).await;
@@ -75,18 +75,31 @@ impl System {
         let tally = generator::finish(tasks).await?;
         let own_us = self.own_us()? - own_before;
         let drained = self.drain(since, tally.placed).await?;
-        let cpu_after = cpu::used_us(&self.processes)?;
+        let cpu_us = self.cpu_us()?.since(&cpu_before);
+        let wal_bytes = self.books.wal_bytes().await? - wal_before;
         self.books.audit(since).await?;
         let rates = Rates::between(&before, &first, &last, &drained);
-        let cpu_us: Vec<u64> = cpu_after
-            .iter()
-            .zip(&cpu_before)
-            .map(|(after, before)| after - before)
-            .collect();
-        Ok(self.figures(rates, tally, &cpu_us, own_us))
+        let wal_bytes_per_order = per(wal_bytes, tally.placed as f64);
+        Ok(SystemRun {
+            wal_bytes_per_order,
+            ..self.figures(rates, tally, &cpu_us, own_us)
+        })
     }
 
-    fn figures(&self, rates: Rates, tally: Tally, cpu_us: &[u64], own_us: u64) -> SystemRun {
+    /// The CPU time that each process has used so far.
+    ///
+    /// # Errors
+    /// One has ended.
+    pub(crate) fn cpu_us(&self) -> anyhow::Result<CpuTime> {
+        cpu::used_us(&self.processes).map(CpuTime)
+    }
+
+    /// The processes, in the order of their times.
+    pub(crate) fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+
+    fn figures(&self, rates: Rates, tally: Tally, cpu_us: &CpuTime, own_us: u64) -> SystemRun {
         let orders = tally.placed;
         let per_order = |us: u64| per(us, orders as f64);
         let names = self.processes.iter().map(|process| process.name.clone());
@@ -95,14 +108,15 @@ impl System {
             orders,
             refused: tally.refused,
             latency: Latency::of(tally.latencies_us),
-            cpu_us_per_order: per_order(cpu_us.iter().sum()),
-            cpu_us_per_order_of: names.zip(cpu_us.iter().map(|us| per_order(*us))).collect(),
+            cpu_us_per_order: per_order(cpu_us.sum()),
+            cpu_us_per_order_of: names.zip(cpu_us.0.iter().map(|us| per_order(*us))).collect(),
+            wal_bytes_per_order: 0.0,
             generator_us_per_order: per_order(own_us),
         }
     }
 
     /// Waits until the orders from `since` on are terminal, and there are as many as were answered.
-    async fn drain(&self, since: Uuid, answered: u64) -> anyhow::Result<Count> {
+    pub(crate) async fn drain(&self, since: Uuid, answered: u64) -> anyhow::Result<Count> {
         let (mut best, mut moved) = (0, Instant::now());
         loop {
             let count = self.books.count(since).await?;
@@ -127,5 +141,26 @@ impl System {
 
     fn own_us(&self) -> anyhow::Result<u64> {
         Ok(cpu::used_us(std::slice::from_ref(&self.this))?.iter().sum())
+    }
+}
+
+/// µs of CPU, by process.
+#[derive(Clone, Debug)]
+pub(crate) struct CpuTime(pub(crate) Vec<u64>);
+
+impl CpuTime {
+    /// What was used after `before`.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self(
+            self.0
+                .iter()
+                .zip(&before.0)
+                .map(|(after, before)| after - before)
+                .collect(),
+        )
+    }
+
+    pub(crate) fn sum(&self) -> u64 {
+        self.0.iter().sum()
     }
 }

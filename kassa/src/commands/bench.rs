@@ -1,11 +1,10 @@
 //! `cargo kassa bench`: the platform in release mode, under load.
 
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
@@ -26,18 +25,24 @@ pub struct BenchArgs {
     /// Connections to the gateway.
     #[arg(long, default_value_t = 64)]
     connections: u16,
-    /// Two pairs of five seconds: enough to see a large change, not to compare.
+    /// Few programs and short runs, three minutes: enough to see a large change, not to compare.
     #[arg(long, conflicts_with_all = ["pairs", "seconds"])]
     quick: bool,
+    /// Only these programs: `--only whole,latency`; `--only help` lists them.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Up to how many orders the program `growth` fills the tables.
+    #[arg(long, default_value_t = 1_000_000)]
+    growth_max: u64,
+    /// Write the table, the figures and the plots to docs/benchmarks.
+    #[arg(long)]
+    record: bool,
     /// What the gateway adds to a direct call instead, beside a bare proxy.
-    #[arg(long, conflicts_with_all = ["pairs", "seconds", "json"])]
+    #[arg(long, conflicts_with_all = ["pairs", "seconds", "only", "record"])]
     front_door: bool,
-    /// A file that gets one more line of JSON.
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
 }
 
-/// Orders per second to a terminal status, next to what Postgres alone can do on this machine right now.
+/// Measures the platform, next to what Postgres alone can do on this machine right now.
 ///
 /// # Errors
 /// Something does not start, or a run fails.
@@ -55,22 +60,24 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let mut load = if args.front_door {
         front_door(&stack)?
     } else {
-        load(args, &stack)?
+        suite(args, &stack)?
     };
     run(&mut load, &is_stopping)
 }
 
 /// The program that measures, with what it has to know about the platform.
-fn load(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
+fn suite(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
     let settings = stack.settings();
     let pgbench = postgres_bin()
         .context("there is no Postgres on this machine")?
         .join("pgbench");
     ensure!(pgbench.exists(), "there is no {}", pgbench.display());
     let (pairs, seconds) = if args.quick { (2, 5) } else { (args.pairs, args.seconds) };
+    let ready = ready_ms(stack)?;
     let mut load = program(settings);
-    load.arg("orders")
+    load.arg("suite")
         .args(["--gateway", &stack.gateway_url()])
+        .args(["--orders-api", &local(stack, Name::OrdersApi, 0)])
         .args(["--server", &settings.server_url()])
         .args(["--orders", &settings.database_url(Database::Orders, Role::Super)])
         .args(["--payments", &settings.database_url(Database::Payments, Role::Super)])
@@ -79,15 +86,42 @@ fn load(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
         .args(["--pairs", &pairs.to_string()])
         .args(["--seconds", &seconds.to_string()])
         .args(["--connections", &args.connections.to_string()])
+        .args(["--growth-max", &args.growth_max.to_string()])
         .current_dir(root());
     for (name, identity) in leftovers::read(&settings.pids()) {
         load.args(["--process", &format!("{name}={}", identity.pid)]);
     }
-    if let Some(json) = &args.json {
-        // From where the user stands, not from where the program runs.
-        load.arg("--json").arg(std::path::absolute(json)?);
+    for (name, time) in ready {
+        load.args(["--ready", &format!("{name}={:.0}", time.as_secs_f64() * 1_000.0)]);
+    }
+    for program in &args.only {
+        load.args(["--only", program]);
+    }
+    if args.quick {
+        load.arg("--quick");
+    }
+    if args.record {
+        load.arg("--record").arg(root().join("docs/benchmarks"));
     }
     Ok(load)
+}
+
+/// How long each service takes from its start to "ready", on a platform that is up.
+fn ready_ms(stack: &Stack) -> anyhow::Result<Vec<(Name, Duration)>> {
+    let mut times = Vec::new();
+    for name in Name::SERVICES {
+        stack.stop_one(name, 0);
+        let started = Instant::now();
+        stack.start_one(name, 0)?;
+        stack.wait_for(name, Duration::from_secs(30))?;
+        times.push((name, started.elapsed()));
+    }
+    stack.wait_until_ready(Duration::from_secs(30))?;
+    Ok(times)
+}
+
+fn local(stack: &Stack, name: Name, replica: usize) -> String {
+    format!("http://127.0.0.1:{}", stack.port(name, replica))
 }
 
 fn front_door(stack: &Stack) -> anyhow::Result<Command> {
@@ -98,10 +132,7 @@ fn front_door(stack: &Stack) -> anyhow::Result<Command> {
     let mut load = program(settings);
     load.arg("front-door")
         .args(["--gateway", &stack.gateway_url()])
-        .args([
-            "--service",
-            &format!("http://127.0.0.1:{}", stack.port(Name::OrdersApi, 0)),
-        ])
+        .args(["--service", &local(stack, Name::OrdersApi, 0)])
         .args(["--process", &format!("gateway={}", gateway.pid)]);
     Ok(load)
 }

@@ -31,6 +31,7 @@ pub(crate) fn pair(limit: f64, completed: f64) -> Pair {
             latency: Latency::of(vec![8_000]),
             cpu_us_per_order: 210.0,
             cpu_us_per_order_of: [("gateway".to_owned(), 30.0), ("postgres".to_owned(), 180.0)].into(),
+            wal_bytes_per_order: 3_000.0,
             generator_us_per_order: 9.0,
         },
     }

@@ -63,27 +63,3 @@ fn a_backlog_and_refusals_are_told() {
         ]
     );
 }
-
-#[test]
-fn each_bench_adds_a_line_of_json() {
-    let path = std::env::temp_dir().join(format!("load-report-{}.json", std::process::id()));
-    let pairs = pairs();
-    let summary = Summary::of(&pairs).expect("pairs");
-    let conditions = Conditions {
-        unix_seconds: 1,
-        connections: 64,
-        seconds: 10,
-        settings: vec!["fsync = on".to_owned()],
-    };
-    for _ in 0..2 {
-        append_json(&path, &conditions, &pairs, &summary).expect("written");
-    }
-    let text = std::fs::read_to_string(&path).expect("the file");
-    std::fs::remove_file(&path).expect("removed");
-    assert_eq!(text.lines().count(), 2);
-    let line: Value = serde_json::from_str(text.lines().next().expect("a line")).expect("JSON");
-    assert_eq!(line["median"]["completed_per_second"], 5_000.0);
-    assert_eq!(line["pairs"][1]["system"]["completed_per_second"], 6_000.0);
-    assert_eq!(line["pairs"][0]["ratio"], 0.2);
-    assert_eq!(line["conditions"]["settings"][0], "fsync = on");
-}

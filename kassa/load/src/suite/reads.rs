@@ -1,0 +1,93 @@
+//! P11: GET of an order and of the first page, beside pgbench with the same SQL.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use hyper::Uri;
+use hyper::header::HeaderValue;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::{Bar, Bench, Row};
+use crate::generator::connect;
+use crate::http::Connection;
+use crate::{pgbench, say};
+
+const NAME: &str = "reads";
+const CONNECTIONS: u16 = 32;
+const ORDER_SQL: &str = "select id, user_id, amount, description, status, status_reason, created_at, updated_at \
+                         from orders where id = '{id}' and user_id = '{user}';\n";
+const PAGE_SQL: &str = "select id, user_id, amount, description, status, status_reason, created_at, updated_at \
+                        from orders where user_id = '{user}' order by id desc limit 51;\n";
+
+pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
+    // A user with a full page, and an order of theirs.
+    let newest = sqlx::query_as::<_, (String, String)>(
+        "select user_id, max(id::text) from orders group by user_id order by count(*) desc limit 1",
+    );
+    let (user, id) = newest
+        .fetch_optional(bench.system.books.orders())
+        .await?
+        .context("there are no orders yet")?;
+    let mut rows = Vec::new();
+    for (what, path, sql) in [
+        ("GET /orders/{id}", format!("/orders/{id}"), ORDER_SQL),
+        ("GET /orders, first page", "/orders".to_owned(), PAGE_SQL),
+    ] {
+        let script = sql.replace("{id}", &id).replace("{user}", &user);
+        let path: Uri = path.parse()?;
+        let user = HeaderValue::from_str(&user)?;
+        let (mut direct, mut through) = (Vec::new(), Vec::new());
+        for _ in 0..bench.args.pairs {
+            let limit = pgbench::run(
+                &bench.args.pgbench,
+                &bench.args.orders,
+                &script,
+                CONNECTIONS,
+                bench.args.seconds,
+            )?
+            .per_second;
+            let service = ask(&bench.args.orders_api, &path, &user, bench.args.seconds).await?;
+            let gateway = ask(&bench.args.gateway, &path, &user, bench.args.seconds).await?;
+            say(&format!(
+                "{what}: pgbench {limit:.0}/s, the service {service:.0}/s, the gateway {gateway:.0}/s"
+            ));
+            direct.push(service / limit);
+            through.push(gateway / limit);
+        }
+        let bar = Bar::AtLeast(0.4, 0.5);
+        rows.push(Row::new(NAME, format!("{what} at the service, over pgbench"), "×", direct).with_bar(bar));
+        rows.push(Row::new(
+            NAME,
+            format!("{what} through the gateway, over pgbench"),
+            "×",
+            through,
+        ));
+    }
+    Ok(rows)
+}
+
+/// Requests per second in a closed loop.
+async fn ask(url: &str, path: &Uri, user: &HeaderValue, seconds: u64) -> anyhow::Result<f64> {
+    let mut tasks = JoinSet::new();
+    let started = Instant::now();
+    let until = started + Duration::from_secs(seconds);
+    for connection in connect(url, CONNECTIONS).await? {
+        tasks.spawn(ask_again(connection, path.clone(), user.clone(), until));
+    }
+    let mut answers = 0;
+    while let Some(done) = tasks.join_next().await {
+        answers += done??;
+    }
+    Ok(answers as f64 / started.elapsed().as_secs_f64())
+}
+
+async fn ask_again(mut connection: Connection, path: Uri, user: HeaderValue, until: Instant) -> anyhow::Result<u64> {
+    let mut answers = 0;
+    while Instant::now() < until {
+        let status = connection.get(&path, &user).await?;
+        ensure!(status.is_success(), "GET {path} answers {status}");
+        answers += 1;
+    }
+    Ok(answers)
+}
