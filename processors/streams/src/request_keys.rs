@@ -48,13 +48,6 @@ enum Slot {
     InProgress,
 }
 
-/// What is stored under a key.
-#[derive(Clone, Debug)]
-pub(crate) struct StoredAnswer {
-    pub(crate) fingerprint: Vec<u8>,
-    pub(crate) answer: String,
-}
-
 /// What the database knows of a key.
 pub(crate) enum Known {
     /// Body and answer of its first request.

@@ -1,8 +1,11 @@
-//! For tests of topologies and stores: the driver that runs a topology without a broker, databases, and simulation.
+//! For tests of topologies and stores: the driver that runs a topology without a broker, databases,
+//! transactions that take turns, and simulation.
 
 mod database;
 mod driver;
 pub mod simulation;
+mod turns;
 
 pub use database::TestDatabase;
 pub use driver::{Delivery, InspectBackend, TopologyTestDriver};
+pub use turns::{TakeTurns, begin_to_wait, goes_on};

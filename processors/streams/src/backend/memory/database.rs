@@ -52,6 +52,7 @@ pub(super) struct State {
 
 struct Running {
     session: Option<u64>,
+    /// The row that somebody else holds, while it waits for it and only then.
     waits_for: Option<String>,
 }
 
@@ -75,6 +76,17 @@ impl State {
 
     pub(super) fn deadlocks(&self) -> usize {
         self.deadlocks
+    }
+
+    /// How many transactions wait for another one.
+    pub(super) fn waiting(&self) -> usize {
+        let waits = |running: &&Running| running.waits_for.is_some();
+        self.running.values().filter(waits).count()
+    }
+
+    /// Whoever holds a row, if it is not `xid` itself.
+    fn holder(&self, row: &str, xid: u64) -> Option<u64> {
+        self.locks.get(row).copied().filter(|holder| *holder != xid)
     }
 
     fn end(&mut self, xid: u64) {
@@ -191,65 +203,96 @@ impl MemoryTx {
         self.shared.state()
     }
 
+    /// Who it is that works in it.
+    pub(crate) fn session_id(&self) -> Option<u64> {
+        self.session.as_ref().map(|session| session.id())
+    }
+
     /// Waits for the moment of a statement of this transaction. Stores call it before each of theirs.
     ///
     /// # Errors
-    /// The connection was lost: the transaction is over, and nothing of it stays.
+    /// The connection was lost, or an earlier statement failed: the transaction is over, and nothing of it stays.
     pub async fn statement(&mut self, what: &'static str) -> Result<(), StoreError> {
-        if !statement(self.session.as_ref(), what).await? || self.has_ended() {
+        let is_answered = statement(self.session.as_ref(), what).await;
+        if !matches!(is_answered, Ok(true)) {
+            self.end();
+        }
+        if !is_answered? || self.has_ended() {
             return Err(lost(what));
         }
         Ok(())
+    }
+
+    /// Fails a statement that breaks a constraint: the transaction is over, its locks are free, nothing of it stays.
+    #[must_use]
+    pub fn refuse(&self, doing: &str, why: String) -> StoreError {
+        self.end();
+        StoreError::Record {
+            doing: doing.to_owned(),
+            source: why.into(),
+        }
     }
 
     fn has_ended(&self) -> bool {
         !self.shared.state().running.contains_key(&self.xid)
     }
 
+    fn end(&self) {
+        self.shared.state().end(self.xid);
+        self.shared.changed.notify_waiters();
+    }
+
     /// Locks a row to the end of the transaction; waits for whoever holds it.
     ///
     /// # Errors
-    /// The wait would never end (a deadlock), or the connection was lost meanwhile.
+    /// The wait would never end (a deadlock), or the connection was lost meanwhile. The transaction is over then, and
+    /// its own locks are free.
     pub async fn lock(&mut self, row: String) -> Result<(), StoreError> {
         loop {
             let changed = self.shared.changed.notified();
             if self.try_lock(&row)? {
                 return Ok(());
             }
+            self.wait_for(&row)?;
             changed.await;
         }
     }
 
-    /// Locks a row if nobody else holds it; tells whether it did.
+    /// Locks a row if nobody else holds it; tells whether it did. Whoever only tries waits for nobody.
     ///
     /// # Errors
-    /// The connection was lost, or waiting for the row would be a deadlock.
+    /// The connection was lost.
     pub(super) fn try_lock(&self, row: &str) -> Result<bool, StoreError> {
         let mut guard = self.shared.state();
         let state = &mut *guard;
-        if !state.running.contains_key(&self.xid) {
+        let Some(running) = state.running.get_mut(&self.xid) else {
             return Err(lost("lock a row"));
+        };
+        running.waits_for = None;
+        if state.holder(row, self.xid).is_some() {
+            return Ok(false);
         }
-        match state.locks.get(row) {
-            Some(holder) if *holder != self.xid => {
-                if state.closes_a_ring(self.xid, row) {
-                    state.deadlocks += 1;
-                    return Err(StoreError::Transient {
-                        doing: format!("could not lock {row}"),
-                        source: "deadlock detected".into(),
-                    });
-                }
-                let running = state.running.get_mut(&self.xid).expect("it runs");
-                running.waits_for = Some(row.to_owned());
-                Ok(false)
-            }
-            Some(_) => Ok(true),
-            None => {
-                state.locks.insert(row.to_owned(), self.xid);
-                state.running.get_mut(&self.xid).expect("it runs").waits_for = None;
-                Ok(true)
-            }
+        state.locks.insert(row.to_owned(), self.xid);
+        Ok(true)
+    }
+
+    /// Queues behind the holder of a row; the one who closes a ring is ended, so that the others go on.
+    fn wait_for(&self, row: &str) -> Result<(), StoreError> {
+        let mut state = self.shared.state();
+        if state.closes_a_ring(self.xid, row) {
+            state.deadlocks += 1;
+            drop(state);
+            self.end();
+            return Err(StoreError::Transient {
+                doing: format!("could not lock {row}"),
+                source: "deadlock detected".into(),
+            });
         }
+        // Whoever held it may have gone in between; then there is nothing to wait for, and the next try gets it.
+        if let Some(running) = state.running.get_mut(&self.xid) {
+            running.waits_for = Some(row.to_owned());
+        }
+        Ok(())
     }
 
     /// Does `write` if, and only if, the transaction commits; stores of tests write with it.
@@ -290,8 +333,7 @@ impl MemoryTx {
 
 impl Drop for MemoryTx {
     fn drop(&mut self) {
-        self.shared.state().end(self.xid);
-        self.shared.changed.notify_waiters();
+        self.end();
     }
 }
 

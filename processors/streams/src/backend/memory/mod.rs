@@ -89,6 +89,12 @@ impl MemoryBackend {
         self.shared.state().deadlocks()
     }
 
+    /// How many transactions wait for another one.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.state().waiting()
+    }
+
     /// What must never be written, and was.
     #[must_use]
     pub fn anomalies(&self) -> Vec<String> {

@@ -1,10 +1,14 @@
 //! Idempotency keys in memory: the same look-ups and locks, the same decision.
 
+use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::MemoryBackend;
 use super::database::MemoryTx;
-use crate::request_keys::{Admission, Identity, Keyed, Known, RequestKey, StoredAnswer, first_of_each, identity, sort};
+use super::tables::StoredAnswer;
+use crate::clock::Clock;
+use crate::request_keys::{Admission, Identity, Keyed, Known, RequestKey, first_of_each, identity, sort};
 use crate::seeded_bug::{self, Bug};
 use crate::state_store::StoreError;
 
@@ -69,12 +73,39 @@ impl MemoryTx {
         if !keyed.is_empty() {
             self.statement("remember the answers").await?;
         }
+        let now = self.state().clock.as_ref().map_or_else(Utc::now, Clock::now);
         for (key, answer) in keyed {
-            let (entry, fingerprint) = (entry(key), key.fingerprint.clone());
+            let entry = entry(key);
+            let stored = StoredAnswer {
+                fingerprint: key.fingerprint.clone(),
+                answer,
+                created_at: now,
+            };
             self.write(move |tables| {
-                tables.request_keys.insert(entry, StoredAnswer { fingerprint, answer });
+                tables.request_keys.insert(entry, stored);
             });
         }
         admission.answer(&answers)
+    }
+}
+
+/// What becomes of keys with time.
+impl MemoryBackend {
+    /// Drops the keys of all days that ended longer than `retention` ago; tells how many are left.
+    pub fn drop_old_request_keys(&self, retention: Duration) -> usize {
+        let now = self.now().unwrap_or_else(Utc::now);
+        let first_kept = (now - retention).date_naive();
+        let ends = |created_at: DateTime<Utc>| created_at.date_naive() + Duration::days(1);
+        let mut state = self.shared.state();
+        let keys = &mut state.tables.request_keys;
+        keys.retain(|_, stored| ends(stored.created_at) > first_kept);
+        keys.len()
+    }
+
+    /// Makes all keys older.
+    pub(crate) fn age_request_keys(&self, by: Duration) {
+        let mut state = self.shared.state();
+        let keys = state.tables.request_keys.values_mut();
+        keys.for_each(|stored| stored.created_at -= by);
     }
 }

@@ -10,7 +10,6 @@ use crate::backend::Stage;
 use crate::outbox::StagedEvent;
 use crate::record::{RawRecord, TopicPartition};
 use crate::relay::{OutboxEvent, Progress, Snapshot};
-use crate::request_keys::StoredAnswer;
 
 /// What is committed, and what is staged for a commit.
 #[derive(Debug, Default)]
@@ -34,6 +33,14 @@ pub(super) struct Tables {
 
 /// Group, topic and event.
 pub(super) type InboxEntry = (String, Arc<str>, Uuid);
+
+/// What is remembered under a request's key.
+#[derive(Clone, Debug)]
+pub(super) struct StoredAnswer {
+    pub(super) fingerprint: Vec<u8>,
+    pub(super) answer: String,
+    pub(super) created_at: DateTime<Utc>,
+}
 
 /// Where a record stood, and its key.
 #[derive(Clone, Debug)]
