@@ -12,6 +12,8 @@ mod pg_outbox;
 mod read_window;
 mod run_relay;
 #[cfg(test)]
+mod scenarios;
+#[cfg(test)]
 mod tests;
 mod window;
 

@@ -1,4 +1,4 @@
-//! The relay's questions to Postgres, with transactions that are open at the same time.
+//! What only Postgres has: partitions that go, and a restore from a dump.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::lease::{acquire, release, renew};
+use super::lease::acquire;
 use super::maintenance::{Retention, drop_old};
 use super::read_window::{current_snapshot, events, restamp_after_restore};
 use super::window::Window;
@@ -38,102 +38,6 @@ async fn keys(pool: &PgPool, window: &Window, after: i64) -> Vec<String> {
         .await
         .expect("the outbox can be read");
     events.into_iter().map(|event| event.record_key).collect()
-}
-
-/// From where `window` ends to now.
-async fn next(pool: &PgPool, window: &Window) -> Window {
-    Window {
-        start: window.end.clone(),
-        end: current_snapshot(pool).await.expect("a snapshot"),
-    }
-}
-
-#[test]
-fn a_transaction_that_commits_late_is_published_late_and_once() {
-    let database = TestDatabase::create(&[]);
-    let pool = database.pool();
-    database.block_on(async {
-        let snapshot = current_snapshot(pool).await.expect("a snapshot");
-        let start = Window {
-            start: snapshot.clone(),
-            end: snapshot,
-        };
-        let mut slow = pool.begin().await.expect("a transaction");
-        append_to_outbox(&mut slow, &[staged("slow")]).await.expect("staged");
-        stage(pool, "quick").await;
-        let first = next(pool, &start).await;
-        // A reader that goes by `id > last` has now passed the slow one for ever.
-        assert_eq!(keys(pool, &first, 0).await, ["quick"]);
-        slow.commit().await.expect("committed");
-        stage(pool, "later").await;
-        let second = next(pool, &first).await;
-        assert_eq!(keys(pool, &second, 0).await, ["slow", "later"]);
-        let third = next(pool, &second).await;
-        assert!(third.is_empty() || keys(pool, &third, 0).await.is_empty());
-    });
-}
-
-#[test]
-fn what_was_rolled_back_is_never_published() {
-    let database = TestDatabase::create(&[]);
-    let pool = database.pool();
-    database.block_on(async {
-        let snapshot = current_snapshot(pool).await.expect("a snapshot");
-        let start = Window {
-            start: snapshot.clone(),
-            end: snapshot,
-        };
-        let mut lost = pool.begin().await.expect("a transaction");
-        append_to_outbox(&mut lost, &[staged("lost")]).await.expect("staged");
-        lost.rollback().await.expect("rolled back");
-        stage(pool, "kept").await;
-        assert_eq!(keys(pool, &next(pool, &start).await, 0).await, ["kept"]);
-    });
-}
-
-#[test]
-fn a_window_goes_on_behind_what_was_acknowledged() {
-    let database = TestDatabase::create(&[]);
-    let pool = database.pool();
-    database.block_on(async {
-        let snapshot = current_snapshot(pool).await.expect("a snapshot");
-        for key in ["a", "b", "c"] {
-            stage(pool, key).await;
-        }
-        let window = Window {
-            start: snapshot,
-            end: current_snapshot(pool).await.expect("a snapshot"),
-        };
-        let all: Vec<_> = events(pool, &window, 0)
-            .try_collect()
-            .await
-            .expect("the outbox can be read");
-        assert_eq!(keys(pool, &window, all[0].id).await, ["b", "c"]);
-    });
-}
-
-#[test]
-fn one_relay_at_a_time_and_an_old_one_saves_nothing() {
-    let database = TestDatabase::create(&[]);
-    let pool = database.pool();
-    database.block_on(async {
-        let first = acquire(pool, "one", 60_000).await.expect("answer").expect("the lease");
-        assert!(acquire(pool, "two", 60_000).await.expect("answer").is_none());
-        assert!(renew(pool, &first, 60_000).await.expect("answer"));
-        // The first one falls silent until its lease has run out, by the database's clock.
-        sqlx::query("update streams.relay set lease_until = clock_timestamp() - interval '1 ms'")
-            .execute(pool)
-            .await
-            .expect("updated");
-        let second = acquire(pool, "two", 60_000).await.expect("answer").expect("the lease");
-        assert!(second.epoch > first.epoch);
-        assert!(
-            !renew(pool, &first, 60_000).await.expect("answer"),
-            "the old one is told"
-        );
-        release(pool, &second).await.expect("released");
-        assert!(acquire(pool, "three", 60_000).await.expect("answer").is_some());
-    });
 }
 
 #[test]
