@@ -51,6 +51,8 @@ pub struct Attempt {
     pub declined: Option<String>,
     /// Of a debit: the account's version after it.
     pub account_version: Option<i64>,
+    /// Of a decline for want of money: the account's version that had too little.
+    pub declined_on_version: Option<i64>,
     /// When it was decided.
     pub decided_at: DateTime<Utc>,
 }
@@ -127,6 +129,7 @@ impl Charging {
             amount: request.amount,
             declined: None,
             account_version: None,
+            declined_on_version: None,
             decided_at: out.now(),
         };
         let Some(account) = self.accounts.get_mut(&request.user_id) else {
@@ -136,6 +139,7 @@ impl Charging {
         let overdraft = seeded_bug::is_on(Bug::OverdraftPaid).then_some(Balance::ZERO);
         let Some(rest) = account.balance.checked_sub(request.amount).or(overdraft) else {
             attempt.declined = Some(INSUFFICIENT_FUNDS.to_owned());
+            attempt.declined_on_version = Some(account.version);
             return attempt;
         };
         account.balance = rest;

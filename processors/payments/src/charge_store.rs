@@ -42,7 +42,7 @@ impl StateStore<PaymentRequest> for PgCharging {
         }
         // After the locks: whoever held them may just have decided one of these orders.
         let attempts = sqlx::query(
-            "select order_id, user_id, amount, reason, account_version, decided_at
+            "select order_id, user_id, amount, reason, account_version, declined_on_version, decided_at
                from payment_attempts where order_id = any($1)",
         )
         .bind(batch.iter().map(|record| record.event.order_id).collect::<Vec<Uuid>>())
@@ -55,7 +55,8 @@ impl StateStore<PaymentRequest> for PgCharging {
                 amount: amount(row.get(2))?,
                 declined: row.get(3),
                 account_version: row.get(4),
-                decided_at: row.get(5),
+                declined_on_version: row.get(5),
+                decided_at: row.get(6),
             };
             state.attempts.insert(row.get(0), attempt);
         }
@@ -86,20 +87,21 @@ impl StateStore<PaymentRequest> for PgCharging {
 
 const SAVE: &str = "
 with attempt as (
-    insert into payment_attempts (order_id, user_id, amount, status, reason, account_version, decided_at)
+    insert into payment_attempts
+           (order_id, user_id, amount, status, reason, account_version, declined_on_version, decided_at)
     select a.order_id, a.user_id, a.amount, case when a.reason is null then 'SUCCESS' else 'FAILED' end,
-           a.reason, a.account_version, a.decided_at
-      from unnest($1::uuid[], $2::text[], $3::numeric[], $4::text[], $5::bigint[], $6::timestamptz[])
-           as a(order_id, user_id, amount, reason, account_version, decided_at)
+           a.reason, a.account_version, a.declined_on_version, a.decided_at
+      from unnest($1::uuid[], $2::text[], $3::numeric[], $4::text[], $5::bigint[], $6::bigint[], $7::timestamptz[])
+           as a(order_id, user_id, amount, reason, account_version, declined_on_version, decided_at)
 ), line as (
     insert into ledger (user_id, version, id, kind, amount, balance_after, order_id)
     select l.user_id, l.version, l.id, 'payment', -l.amount, l.balance_after, l.order_id
-      from unnest($7::text[], $8::bigint[], $9::uuid[], $10::numeric[], $11::numeric[], $12::uuid[])
+      from unnest($8::text[], $9::bigint[], $10::uuid[], $11::numeric[], $12::numeric[], $13::uuid[])
            as l(user_id, version, id, amount, balance_after, order_id)
 )
 update accounts
    set balance = c.balance, version = c.version, updated_at = now()
-  from unnest($13::text[], $14::numeric[], $15::bigint[], $16::bigint[])
+  from unnest($14::text[], $15::numeric[], $16::bigint[], $17::bigint[])
        as c(user_id, balance, version, loaded_version)
  where accounts.user_id = c.user_id and accounts.version = c.loaded_version";
 
@@ -134,6 +136,12 @@ async fn save_all(
             attempts
                 .iter()
                 .map(|(_, attempt)| attempt.account_version)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            attempts
+                .iter()
+                .map(|(_, attempt)| attempt.declined_on_version)
                 .collect::<Vec<_>>(),
         )
         .bind(

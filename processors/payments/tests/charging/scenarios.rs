@@ -30,6 +30,7 @@ scenarios! {
     a_request_delivered_twice_debits_once
     a_missing_account_declines_the_order
     missing_money_declines_and_takes_nothing
+    a_decline_keeps_the_version_that_it_was_decided_on
     a_smaller_request_is_paid_after_a_larger_one_was_declined
     exactly_as_many_are_paid_as_there_is_money_for
     the_last_cent_can_be_spent
@@ -92,6 +93,26 @@ fn missing_money_declines_and_takes_nothing<B: InspectBackend, K: Books>(fresh: 
     assert_eq!(payments.answers(), [(asked.order_id, declined("insufficient_funds"))]);
     assert_eq!(payments.account("alice"), Some((balance("10.00"), 1)));
     assert_eq!(payments.debits(), []);
+}
+
+fn a_decline_keeps_the_version_that_it_was_decided_on<B: InspectBackend, K: Books>(fresh: impl Fn() -> Payments<B, K>) {
+    for how in Delivery::ALL {
+        let mut payments = fresh();
+        payments.open("alice", "100.00");
+        let asked = ["100.01", "60.00", "50.00", "40.00", "0.01"].map(|text| new_request("alice", text));
+
+        payments.ask(&asked, how);
+
+        let versions = asked.map(|request| payments.declined_on(request.order_id));
+        assert_eq!(versions, [Some(1), None, Some(2), None, Some(3)], "{how:?}");
+        let nobodys = new_request("nobody", "1.00");
+        payments.ask(std::slice::from_ref(&nobodys), how);
+        assert_eq!(
+            payments.declined_on(nobodys.order_id),
+            None,
+            "no account has no version"
+        );
+    }
 }
 
 fn a_smaller_request_is_paid_after_a_larger_one_was_declined<B: InspectBackend, K: Books>(

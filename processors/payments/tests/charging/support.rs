@@ -45,6 +45,8 @@ pub(crate) trait Books {
     fn debits(&self) -> impl Future<Output = Vec<Line>>;
     /// Whether the order was attempted, and if it was declined, why.
     fn attempt(&self, order_id: Uuid) -> impl Future<Output = Option<Option<String>>>;
+    /// Of an attempt that was declined for want of money: the account's version that had too little.
+    fn declined_on(&self, order_id: Uuid) -> impl Future<Output = Option<i64>>;
 }
 
 impl Books for MemoryCharging {
@@ -65,6 +67,10 @@ impl Books for MemoryCharging {
 
     async fn attempt(&self, order_id: Uuid) -> Option<Option<String>> {
         Some(MemoryCharging::attempt(self, order_id)?.declined)
+    }
+
+    async fn declined_on(&self, order_id: Uuid) -> Option<i64> {
+        MemoryCharging::attempt(self, order_id)?.declined_on_version
     }
 }
 
@@ -107,6 +113,15 @@ impl Books for PgBooks {
     async fn attempt(&self, order_id: Uuid) -> Option<Option<String>> {
         let reason = sqlx::query_scalar("select reason from payment_attempts where order_id = $1").bind(order_id);
         reason.fetch_optional(&self.0).await.expect("attempts can be read")
+    }
+
+    async fn declined_on(&self, order_id: Uuid) -> Option<i64> {
+        let version = sqlx::query_scalar("select declined_on_version from payment_attempts where order_id = $1");
+        version
+            .bind(order_id)
+            .fetch_one(&self.0)
+            .await
+            .expect("it was attempted")
     }
 }
 
@@ -185,5 +200,8 @@ impl<B: InspectBackend, K: Books> Payments<B, K> {
 
     pub(crate) fn attempt(&self, order_id: Uuid) -> Option<Option<String>> {
         self.driver.block_on(self.books.attempt(order_id))
+    }
+    pub(crate) fn declined_on(&self, order_id: Uuid) -> Option<i64> {
+        self.driver.block_on(self.books.declined_on(order_id))
     }
 }
