@@ -26,6 +26,14 @@ pub struct Launch {
 }
 
 impl Launch {
+    /// Adds to its environment; what is there already gets the new value.
+    pub fn tell(&mut self, env: &[(&str, &str)]) {
+        let told = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.env.extend(told);
+    }
+
     /// A command with this launch's environment and none of ours that could leak into it.
     #[must_use]
     pub fn command(&self) -> Command {

@@ -144,9 +144,19 @@ impl Stack {
     /// # Errors
     /// It cannot be started.
     pub fn add_replica(&self, name: Name) -> anyhow::Result<usize> {
+        self.add_replica_with(name, &[])
+    }
+
+    /// The same, told something else than the others.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn add_replica_with(&self, name: Name, env: &[(&str, &str)]) -> anyhow::Result<usize> {
         let number = self.units().iter().filter(|unit| unit.name == name).count();
         let port = crate::machine::ports::free_port()?;
-        self.add_and_start(services::unit(&self.settings, name, number, port))?;
+        let mut unit = services::unit(&self.settings, name, number, port);
+        unit.launch.tell(env);
+        self.add_and_start(unit)?;
         Ok(number)
     }
 
@@ -282,7 +292,7 @@ impl Stack {
     /// The environment with which a service's own commands work on a platform.
     #[must_use]
     pub fn env_of(settings: &Settings, name: Name) -> Vec<(String, String)> {
-        services::env(settings, name, settings.ports.of(name))
+        services::env(settings, name, 0, settings.ports.of(name))
     }
 
     /// Stops everything, the services first.

@@ -5,15 +5,10 @@ use rustix::process::Signal;
 use super::postgres::{Database, Role};
 use super::registry;
 use super::settings::{Settings, root};
-use super::unit::{Name, Ready, Unit};
+use super::unit::{Name, Ready, Unit, title};
 use crate::machine::process::Launch;
 
 pub(super) fn unit(settings: &Settings, name: Name, replica: usize, port: u16) -> Unit {
-    let suffix = if replica == 0 {
-        String::new()
-    } else {
-        format!("-{}", replica + 1)
-    };
     Unit {
         name,
         replica,
@@ -21,11 +16,11 @@ pub(super) fn unit(settings: &Settings, name: Name, replica: usize, port: u16) -
         launch: Launch {
             program: settings.program(name.as_str()),
             args: Vec::new(),
-            env: env(settings, name, port),
+            env: env(settings, name, replica, port),
             folder: root(),
         },
         ready: Ready::Http(port, "/health/ready"),
-        log: settings.logs().join(format!("{name}{suffix}.log")),
+        log: settings.logs().join(format!("{}.log", title(name, replica))),
         pids: settings.pids(),
         stop_signal: Signal::TERM,
         process: None,
@@ -33,7 +28,7 @@ pub(super) fn unit(settings: &Settings, name: Name, replica: usize, port: u16) -
     }
 }
 
-pub(super) fn env(settings: &Settings, name: Name, port: u16) -> Vec<(String, String)> {
+pub(super) fn env(settings: &Settings, name: Name, replica: usize, port: u16) -> Vec<(String, String)> {
     let local = |port: u16| format!("http://127.0.0.1:{port}");
     let orders = || ("KASSA_DATABASE_URL", settings.database_url(Database::Orders, Role::App));
     let payments = || {
@@ -50,6 +45,8 @@ pub(super) fn env(settings: &Settings, name: Name, port: u16) -> Vec<(String, St
         )
     };
     let brokers = || ("KASSA_KAFKA_BROKERS", settings.kafka_brokers());
+    // By it the group knows a process again that was killed and started anew.
+    let instance = || ("KASSA_KAFKA_INSTANCE_ID", title(name, replica));
     let own = match name {
         Name::Gateway => vec![
             ("KASSA_ORDERS_URL", local(settings.ports.orders_api)),
@@ -59,8 +56,8 @@ pub(super) fn env(settings: &Settings, name: Name, port: u16) -> Vec<(String, St
         ],
         Name::OrdersApi => vec![orders(), schemas()],
         Name::PaymentsApi => vec![payments()],
-        Name::OrdersProcessor => vec![orders(), schemas(), brokers(), session()],
-        Name::PaymentsProcessor => vec![payments(), schemas(), brokers(), session()],
+        Name::OrdersProcessor => vec![orders(), schemas(), brokers(), instance(), session()],
+        Name::PaymentsProcessor => vec![payments(), schemas(), brokers(), instance(), session()],
         Name::Postgres | Name::Kafka | Name::Registry => Vec::new(),
     };
     let common = [

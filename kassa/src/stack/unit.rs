@@ -108,14 +108,19 @@ pub(super) struct Unit {
     pub(super) is_wanted: bool,
 }
 
+/// The name, with its number if there are several.
+pub(super) fn title(name: Name, replica: usize) -> String {
+    if replica == 0 {
+        name.to_string()
+    } else {
+        format!("{name}-{}", replica + 1)
+    }
+}
+
 impl Unit {
     /// The name, with its number if there are several.
     pub(super) fn title(&self) -> String {
-        if self.replica == 0 {
-            self.name.to_string()
-        } else {
-            format!("{}-{}", self.name, self.replica + 1)
-        }
+        title(self.name, self.replica)
     }
 
     pub(super) fn start(&mut self) -> anyhow::Result<()> {

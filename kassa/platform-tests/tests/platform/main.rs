@@ -6,6 +6,7 @@ mod crashes;
 mod dead_letters;
 mod http_file;
 mod idempotency;
+mod members;
 mod observed;
 mod orders;
 mod outages;
@@ -122,6 +123,9 @@ fn all(bench: &Arc<Bench>) -> Vec<Trial> {
         outages::a_front_that_starts_without_the_registry_waits_for_it,
         replays::replayed_topics_change_no_row,
         replays::a_stalled_consumer_that_wakes_up_writes_nothing,
+        members::a_killed_processor_has_its_partitions_back_and_the_others_notice_nothing,
+        members::a_processor_that_is_asked_to_stop_hands_its_partitions_over,
+        members::of_two_processes_with_one_name_the_older_one_ends,
         dead_letters::bad_records_are_parked_and_harm_nobody,
         dead_letters::a_parked_record_is_applied_once_its_cause_is_gone,
         dead_letters::a_key_waits_behind_its_failed_record_and_goes_on_in_order,

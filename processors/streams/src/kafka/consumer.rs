@@ -7,7 +7,7 @@ use chrono::DateTime;
 use metrics::counter;
 use rdkafka::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use tracing::{debug, warn};
 
@@ -23,12 +23,17 @@ pub(crate) struct ConsumerConfig {
     pub(crate) brokers: String,
     pub(crate) group: String,
     pub(crate) topics: Vec<&'static str>,
+    pub(crate) instance_id: Option<String>,
     pub(crate) session_timeout_ms: u32,
 }
+
+/// A few round trips to the broker.
+const GOODBYE: Duration = Duration::from_millis(250);
 
 pub(crate) struct KafkaConsumer {
     consumer: Arc<BaseConsumer<AssignmentContext>>,
     topics: Vec<&'static str>,
+    instance_id: Option<String>,
 }
 
 impl KafkaConsumer {
@@ -36,7 +41,11 @@ impl KafkaConsumer {
     pub(crate) fn subscribe(config: &ConsumerConfig, claimer: Box<dyn ClaimPartitions>) -> KafkaResult<Self> {
         let context = AssignmentContext::new(claimer);
         let wake = context.wake.clone();
-        let mut consumer: BaseConsumer<_> = client_config(&config.brokers, &config.group)
+        let mut client = client_config(&config.brokers, &config.group);
+        if let Some(instance) = &config.instance_id {
+            client.set("group.instance.id", instance);
+        }
+        let mut consumer: BaseConsumer<_> = client
             .set("group.id", &config.group)
             // The database keeps the positions; Kafka's would only be a second truth.
             .set("enable.auto.commit", "false")
@@ -58,6 +67,7 @@ impl KafkaConsumer {
         Ok(Self {
             consumer,
             topics: config.topics.clone(),
+            instance_id: config.instance_id.clone(),
         })
     }
 
@@ -138,6 +148,16 @@ impl Consumer for KafkaConsumer {
         self.consumer.context().group()
     }
 
+    fn expelled(&self) -> Option<String> {
+        match (self.consumer.client().fatal_error()?, &self.instance_id) {
+            ((RDKafkaErrorCode::FencedInstanceId, _), Some(instance)) => Some(format!(
+                "the group has put another process in the place of {instance}: each replica needs a kafka_instance_id \
+                 of its own"
+            )),
+            ((_, cause), _) => Some(format!("Kafka's client cannot go on: {cause}")),
+        }
+    }
+
     fn epochs(&self) -> Epochs {
         self.consumer.context().held().values().map(epoch).collect()
     }
@@ -146,6 +166,12 @@ impl Consumer for KafkaConsumer {
         self.consumer.unsubscribe();
         self.consumer.context().wake.wait(Duration::from_millis(100));
         self.serve_events();
+        if self.instance_id.is_some() {
+            // A member with a name of its own leaves by unsubscribing alone, not by being closed: without this moment
+            // its partitions would wait for it until its session has timed out.
+            self.consumer.context().wake.wait(GOODBYE);
+            self.serve_events();
+        }
         // The queues hold the consumer; without this it would never be dropped.
         self.consumer.context().held().clear();
     }

@@ -41,11 +41,19 @@ pub(crate) struct Runner<B: Backend> {
 
 impl<B: Backend> Runner<B> {
     /// Runs until the service stops; everything happens in turn, nothing beside it.
-    pub(crate) async fn consume(&self, consumer: impl Consumer) {
+    ///
+    /// # Errors
+    /// This member has been expelled: what it held is another's, and nothing it could do would change that.
+    pub(crate) async fn consume(&self, consumer: impl Consumer) -> anyhow::Result<()> {
         let mut in_hand = PolledBatch::default();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         let mut letters_seen = Instant::now();
         while !self.stopping.is_cancelled() {
+            if let Some(cause) = consumer.expelled() {
+                // No goodbye: the place that it would give up is the other's.
+                self.status.enter(RunnerState::PendingShutdown, Some(cause.clone()));
+                anyhow::bail!(cause);
+            }
             let group = consumer.group_state();
             self.status.beat(group.broker_up, group.joined);
             if in_hand.records.is_empty() {
@@ -71,6 +79,7 @@ impl<B: Backend> Runner<B> {
         }
         self.status.enter(RunnerState::PendingShutdown, None);
         consumer.close().await;
+        Ok(())
     }
 
     /// Applies the batch in hand, and now and then what is parked.

@@ -39,6 +39,11 @@ pub(crate) trait Consumer {
     /// What is known of the cluster and the group.
     fn group_state(&self) -> GroupState;
 
+    /// Why this member can never take part again, if that is so: another process has its name.
+    fn expelled(&self) -> Option<String> {
+        None
+    }
+
     /// The epochs of all partitions that are held.
     fn epochs(&self) -> Epochs;
 

@@ -1,7 +1,7 @@
 //! The runner on real Kafka: an operating-system thread of its own.
 
+use anyhow::Context as _;
 use tokio::runtime::Handle;
-use tracing::error;
 
 use super::claims::{BlockingClaims, Claims};
 use super::consume::Runner;
@@ -14,7 +14,10 @@ impl<B: Backend> Runner<B> {
     ///
     /// Waiting for records blocks the thread, and so do claims within the client's callbacks: therefore the loop is
     /// driven by an executor that is not the runtime's, whose timers and sockets it uses all the same.
-    pub(crate) fn run(self, config: &ConsumerConfig, runtime: &Handle) {
+    ///
+    /// # Errors
+    /// There is no consumer, or none any more: its place in the group is another's.
+    pub(crate) fn run(self, config: &ConsumerConfig, runtime: &Handle) -> anyhow::Result<()> {
         self.status.enter(RunnerState::Rebalancing, None);
         let claims = Claims {
             backend: self.batches.backend().clone(),
@@ -27,10 +30,9 @@ impl<B: Backend> Runner<B> {
             runtime: runtime.clone(),
         };
         let _timers_and_sockets = runtime.enter();
-        match KafkaConsumer::subscribe(config, Box::new(claims)) {
-            Ok(consumer) => futures_executor::block_on(self.consume(consumer)),
-            Err(cause) => error!("could not create the consumer: {cause}"),
-        }
+        let consumer = KafkaConsumer::subscribe(config, Box::new(claims)).context("could not create the consumer");
+        let ended = consumer.and_then(|consumer| futures_executor::block_on(self.consume(consumer)));
         self.status.enter(RunnerState::NotRunning, None);
+        ended
     }
 }

@@ -126,6 +126,7 @@ impl Working {
             brokers,
             group: topology.name().to_owned(),
             topics: topology.source_topics(),
+            instance_id: self.settings.kafka_instance_id.clone(),
             session_timeout_ms: self.settings.kafka_session_timeout_ms,
         };
         let runner = Runner {
@@ -142,10 +143,11 @@ impl Working {
             .spawn(move || runner.run(&consumer, &runtime))?;
         // The thread blocks; a watcher of its own waits for it.
         let runner = tokio::task::spawn_blocking(move || thread.join());
-        let runner = async { runner.await?.map_err(|_| anyhow::anyhow!("the runner panicked")) };
-        let relay = async { relay.await.context("the relay panicked") };
-        tokio::try_join!(runner, relay)?;
-        Ok(())
+        let ran = async { runner.await?.map_err(|_| anyhow::anyhow!("the runner panicked"))? }.await;
+        // Whatever ended it ends the relay too, which gives its lease back.
+        self.stopping.cancel();
+        relay.await.context("the relay panicked")?;
+        ran
     }
 
     fn relay(&self, brokers: &str, staged: Arc<Notify>) -> Relay<PgOutbox, KafkaPublishers> {

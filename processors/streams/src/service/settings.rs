@@ -22,6 +22,9 @@ pub struct ProcessorSettings {
     /// Kafka's bootstrap servers, `host:port,…`.
     #[serde(default)]
     kafka_brokers: Option<String>,
+    /// The name by which the group knows this process again after a crash; each replica has its own.
+    #[serde(default)]
+    pub kafka_instance_id: Option<String>,
     /// After how much silence the group takes a member for dead.
     #[serde(default = "default_session_timeout_ms")]
     pub kafka_session_timeout_ms: u32,
@@ -63,6 +66,9 @@ pub struct ProcessorSettings {
 /// The inbox has partitions for as many days back; a shorter memory would leave events without one.
 const INBOX_RETENTION_MIN_DAYS: u32 = 14;
 
+/// Kafka's own limit.
+const INSTANCE_ID_MAX_CHARACTERS: usize = 249;
+
 impl ProcessorSettings {
     /// Checks what `run` needs, before anything is started.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
@@ -72,6 +78,12 @@ impl ProcessorSettings {
         ensure!(
             self.database_connections_max >= 3,
             "database_connections_max must be at least 3: the runner, the relay and its lease"
+        );
+        let id = self.kafka_instance_id.as_deref().unwrap_or("none");
+        let is_legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        ensure!(
+            (1..=INSTANCE_ID_MAX_CHARACTERS).contains(&id.len()) && id.chars().all(is_legal),
+            "kafka_instance_id must be 1 to {INSTANCE_ID_MAX_CHARACTERS} letters, digits, dots, underscores or hyphens"
         );
         ensure!(
             self.inbox_retention_days >= INBOX_RETENTION_MIN_DAYS,
@@ -157,12 +169,15 @@ mod tests {
     #[test]
     fn settings_that_would_stand_still_are_refused_before_the_start() {
         assert_eq!(check(&[]), Ok(()));
+        assert_eq!(check(&[("kafka_instance_id", "processor-2.a_b".into())]), Ok(()));
         for (name, value) in [
             ("kafka_brokers", serde_json::Value::Null),
             ("registry_url", serde_json::Value::Null),
             ("batch_max_records", 0.into()),
             ("database_connections_max", 2.into()),
             ("inbox_retention_days", 13.into()),
+            ("kafka_instance_id", "".into()),
+            ("kafka_instance_id", "a b".into()),
         ] {
             let refusal = check(&[(name, value)]).expect_err(name);
             assert!(refusal.contains(name), "{refusal}");
