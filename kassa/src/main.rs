@@ -8,6 +8,7 @@ use kassa::commands::delegate::{audit, delegate};
 use kassa::commands::doctor::doctor;
 use kassa::commands::down::{DownArgs, down};
 use kassa::commands::guarantees::{GuaranteesArgs, guarantees};
+use kassa::commands::models::models;
 use kassa::commands::postman::postman;
 use kassa::commands::screenshots::screenshots;
 use kassa::commands::simulate::simulate;
@@ -41,6 +42,8 @@ enum Command {
     },
     /// Prints what the last run of the tests has counted; `--write` puts it into docs/guarantees.md.
     Guarantees(GuaranteesArgs),
+    /// Looks at all states of the models of consumer and relay.
+    Models,
     /// Takes the README's pictures of the page anew.
     Screenshots,
     /// Makes `postman_collection.json` anew from the gateway's document.
@@ -98,6 +101,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench(&args),
         Command::Simulate { args } => simulate(&args),
         Command::Guarantees(args) => guarantees(&args).map(|()| ExitCode::SUCCESS),
+        Command::Models => models(),
         Command::Screenshots => screenshots().map(|()| ExitCode::SUCCESS),
         Command::Postman => postman().map(|()| ExitCode::SUCCESS),
         Command::Doctor => {

@@ -6,12 +6,14 @@ use anyhow::ensure;
 
 use crate::stack::{Profile, root};
 
-/// Builds every program that a platform consists of; the simulation's known mistakes are in none of them.
+/// Builds every program that a platform consists of. The simulation is none of them, so that its known mistakes are in
+/// no other; nor are the models.
 ///
 /// # Errors
 /// It does not compile.
 pub fn build(profile: Profile) -> anyhow::Result<()> {
-    let mut args = vec!["build", "--workspace", "--exclude", "simulation", "--bins"];
+    let mut args = vec!["build", "--workspace", "--bins"];
+    args.extend(["--exclude", "simulation", "--exclude", "models"]);
     if profile == Profile::Release {
         args.push("--release");
     }

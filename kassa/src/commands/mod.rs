@@ -6,6 +6,7 @@ pub mod delegate;
 pub mod doctor;
 pub mod down;
 pub mod guarantees;
+pub mod models;
 pub mod postman;
 pub mod screenshots;
 pub mod simulate;
