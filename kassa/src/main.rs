@@ -81,7 +81,7 @@ enum Command {
         /// Of which platform, if it was given a name.
         #[arg(long, default_value = "local")]
         name: String,
-        /// `list`, `show ID`, `replay ID…`, `discard ID… --reason …`.
+        /// `list`, `show ID`, `replay ID…`, `discard ID… --reason …`; each but `show` also `--where reason=…`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

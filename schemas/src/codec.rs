@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
+use apache_avro::schema_compatibility::SchemaCompatibility;
 use apache_avro::writer::datum::GenericDatumWriter;
 use event::{BoxFuture, DeserializeError, Deserializer, LearnError, SerializeError, Serializer};
 
@@ -16,6 +17,8 @@ use crate::wire::OnTheWire;
 /// Confluent's wire format: a zero, then the schema's id, big-endian.
 const MAGIC: u8 = 0;
 const HEADER_BYTES: usize = 5;
+/// More than any record has.
+const ALLOCATION_MAX_BYTES: usize = 1024 * 1024;
 
 type Reader = Arc<GenericDatumReader<'static>>;
 
@@ -55,6 +58,8 @@ impl<E: AvroEvent> Codec<E> {
     }
 
     fn with_ids(ids: &[u32], registry: Option<Registry>) -> Self {
+        // A length within a record is believed up to here, and not up to half a gigabyte.
+        apache_avro::util::max_allocation_bytes(ALLOCATION_MAX_BYTES);
         let schemas: Vec<&'static Schema> = E::VERSIONS.iter().map(|version| keep(version.schema())).collect();
         let newest = schemas.last().expect("an event has a version");
         let readers = ids.iter().zip(&schemas).map(|(id, schema)| (*id, reader(schema)));
@@ -78,21 +83,29 @@ impl<E: AvroEvent> Codec<E> {
     }
 
     async fn learn(&self, id: u32) -> Result<(), LearnError> {
-        let not_here = || LearnError::NotFound(format!("schema id {id} is not one of {}", E::SUBJECT));
-        let registry = self.registry.as_ref().ok_or_else(not_here)?;
+        let no_registry = || LearnError::NotFound(format!("schema id {id} is not one of {}", E::SUBJECT));
+        let registry = self.registry.as_ref().ok_or_else(no_registry)?;
         let text = registry.fetch(id).await?;
-        let theirs = Schema::parse_str(&text).map_err(|error| LearnError::NotFound(error.to_string()))?;
-        let ours = E::VERSIONS.last().expect("an event has a version").schema();
-        if theirs.name().map(ToString::to_string) != ours.name().map(ToString::to_string) {
-            return Err(not_here());
-        }
-        let reader = reader(keep(theirs));
+        let reader = reader(keep(readable_as::<E>(&text).map_err(LearnError::Incompatible)?));
         self.readers
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(id, reader);
         Ok(())
     }
+}
+
+/// A schema of whatever origin, if what it writes can be read as this event.
+fn readable_as<E: AvroEvent>(text: &str) -> Result<Schema, String> {
+    let theirs = Schema::parse_str(text).map_err(|error| format!("it is no Avro schema: {error}"))?;
+    let ours = E::VERSIONS.last().expect("an event has a version").schema();
+    let name = |schema: &Schema| schema.name().map(ToString::to_string);
+    if name(&theirs) != name(&ours) {
+        let (theirs, ours) = (name(&theirs).unwrap_or_default(), name(&ours).unwrap_or_default());
+        return Err(format!("it is of {theirs:?}, not of {ours:?}"));
+    }
+    SchemaCompatibility::can_read(&theirs, &ours).map_err(|error| error.to_string())?;
+    Ok(theirs)
 }
 
 /// Writers and readers borrow their schema, and live as long as the process.

@@ -65,8 +65,8 @@ pub(crate) fn unrest(world: &World) -> Option<Violation> {
                 format!("event {} is staged for {topic}, and not published", event.event_id),
             );
         }
-        if let Some((partition, offset, _, cause)) = database.dead_letters().first() {
-            return broken(rule, format!("{partition}@{offset} is parked: {cause}"));
+        if let Some((partition, offset, failure)) = database.dead_letters().first() {
+            return broken(rule, format!("{partition}@{offset} is parked: {}", failure.cause));
         }
     }
     None

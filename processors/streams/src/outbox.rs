@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::state_store::StoreError;
 
-/// The largest value that is staged; brokers take 1 MiB by default, headers included.
-const PAYLOAD_MAX_BYTES: usize = 900 * 1024;
+/// The largest value that is staged, and so the largest that is an event; brokers take 1 MiB by default, headers
+/// included.
+pub(crate) const PAYLOAD_MAX_BYTES: usize = 900 * 1024;
 
 /// An event with its bytes, ready for the outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]

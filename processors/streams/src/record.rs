@@ -5,6 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use http_kit::trace::TRACEPARENT;
 
+/// Of this version of the format it has 55; later ones may be longer.
+const TRACEPARENT_MAX_BYTES: usize = 512;
+
 /// One partition of one topic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TopicPartition {
@@ -57,11 +60,14 @@ pub struct RawRecord {
 }
 
 impl RawRecord {
-    /// The W3C trace context that came with the record, if it is readable.
+    /// The W3C trace context that came with the record, if it may be one. It travels on, so it must be text that a
+    /// database takes: no event fails for the header that came with it.
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
         let header = self.headers.iter().find(|header| header.name == TRACEPARENT)?;
-        std::str::from_utf8(header.value.as_deref()?).ok()
+        let text = std::str::from_utf8(header.value.as_deref()?).ok()?;
+        let may_be_one = text.len() <= TRACEPARENT_MAX_BYTES && text.bytes().all(|byte| byte.is_ascii_graphic());
+        may_be_one.then_some(text)
     }
 }
 

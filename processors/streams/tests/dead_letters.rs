@@ -1,5 +1,7 @@
 //! What an operator does to dead letters, on a real Postgres.
 
+use std::time::Duration as StdDuration;
+
 use chrono::{Duration, Utc};
 use sqlx::PgPool;
 use streams::dead_letters::DeadLettersCommand;
@@ -30,7 +32,9 @@ async fn letter(pool: &PgPool, days: i64) -> (i64, Uuid) {
 async fn discard(pool: &PgPool, id: i64) {
     let discard = DeadLettersCommand::Discard {
         ids: vec![id],
+        conditions: Vec::new(),
         reason: "a test".to_owned(),
+        dry_run: false,
     };
     discard.run(pool).await.expect("discarded");
 }
@@ -48,6 +52,218 @@ fn a_discarded_event_never_comes_back_however_old_its_letter_is() {
             let count: i64 = inbox.fetch_one(pool).await.expect("the inbox can be read");
             assert_eq!(count, remembered, "{days} days");
         }
+    });
+}
+
+/// Letters of one topic, as a table of key, state and code; their ids are 1, 2, 3, …
+async fn letters(pool: &PgPool, letters: &[(&str, &str, &str)]) {
+    sqlx::query(
+        "insert into streams.subscription (consumer_group, topic) values ('tally', 'numbers'), ('tally', 'sums')",
+    )
+    .execute(pool)
+    .await
+    .expect("subscribed");
+    for (offset, (key, state, code)) in (0_i64..).zip(letters) {
+        let parked = sqlx::query(
+            "insert into streams.dead_letter
+                 (subscription_id, partition, \"offset\", record_key, stage, state, holds_key, cause, reason_code)
+             values (1, 0, $1, $2, 'process', $3, true, 'a test', $4)",
+        );
+        let parked = parked.bind(offset).bind(key.as_bytes()).bind(state).bind(code);
+        parked.execute(pool).await.expect("parked");
+    }
+}
+
+async fn states(pool: &PgPool) -> Vec<String> {
+    let states = sqlx::query_scalar("select state from streams.dead_letter order by id");
+    states.fetch_all(pool).await.expect("the letters can be read")
+}
+
+/// Parses a command line as the service does, and runs it.
+async fn run(pool: &PgPool, line: &str) -> Result<(), String> {
+    #[derive(clap::Parser)]
+    struct Cli {
+        #[command(subcommand)]
+        command: DeadLettersCommand,
+    }
+    let args = ["dead-letters"].into_iter().chain(line.split(' '));
+    let cli: Cli = clap::Parser::try_parse_from(args).map_err(|error| error.to_string())?;
+    cli.command.run(pool).await.map_err(|error| format!("{error:#}"))
+}
+
+/// Settles whatever is asked for, as the partitions' owner does, and tells the ids in the order of their settling.
+async fn settle_what_is_asked_for(pool: PgPool) -> Vec<i64> {
+    let mut settled = Vec::new();
+    loop {
+        let asked: Vec<i64> = sqlx::query_scalar(
+            "with asked as (select id from streams.dead_letter where state = 'replaying' order by id),
+                  done as (update streams.dead_letter set state = 'replayed' where id in (select id from asked))
+             select id from asked",
+        )
+        .fetch_all(&pool)
+        .await
+        .expect("settled");
+        settled.extend(asked);
+        let open = "select count(*) from streams.dead_letter where reason_code = 'rejected' and state <> 'replayed'";
+        let open: i64 = sqlx::query_scalar(open).fetch_one(&pool).await.expect("counted");
+        if open == 0 {
+            return settled;
+        }
+        tokio::time::sleep(StdDuration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_discard_by_condition_takes_what_meets_it_and_keeps_the_reason() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        let of = [
+            ("a", "pending", "rejected"),
+            ("a", "held", "held"),
+            ("b", "pending", "wrong_key"),
+            ("c", "pending", "rejected"),
+            ("c", "replayed", "rejected"),
+        ];
+        letters(pool, &of).await;
+        run(pool, "discard --where reason=rejected,key=c --reason double --dry-run")
+            .await
+            .expect("counted");
+        assert_eq!(
+            states(pool).await,
+            of.map(|(_, state, _)| state),
+            "a dry run changes nothing"
+        );
+        run(pool, "discard --where key=a --where topic=numbers --reason double")
+            .await
+            .expect("discarded");
+        run(pool, "discard --where topic=sums --reason none-of-these")
+            .await
+            .expect("nothing to do");
+        assert_eq!(
+            states(pool).await,
+            ["discarded", "discarded", "pending", "pending", "replayed"]
+        );
+        let reasons: Vec<Option<String>> = sqlx::query_scalar("select reason from streams.dead_letter order by id")
+            .fetch_all(pool)
+            .await
+            .expect("the letters can be read");
+        let double = Some("double".to_owned());
+        assert_eq!(reasons, [double.clone(), double, None, None, None]);
+    });
+}
+
+#[test]
+fn a_replay_by_condition_asks_for_many_in_batches_oldest_first() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        let mut of = vec![("a", "pending", "rejected"); 450];
+        of.push(("b", "pending", "wrong_key"));
+        of.push(("b", "held", "held"));
+        letters(pool, &of).await;
+        // One was asked for by an operator who then stopped the command: it is settled all the same.
+        sqlx::query("update streams.dead_letter set state = 'replaying' where id = 7")
+            .execute(pool)
+            .await
+            .expect("asked");
+        let owner = tokio::spawn(settle_what_is_asked_for(pool.clone()));
+        run(pool, "replay --where reason=rejected").await.expect("replayed");
+        let settled = owner.await.expect("the owner did not panic");
+        assert_eq!(settled.len(), 450);
+        let batch_of = |id: i64| if id == 7 { 0 } else { (id - 2) / 200 };
+        assert!(settled.is_sorted_by_key(|id| batch_of(*id)), "{settled:?}");
+        assert_eq!(states(pool).await[450..], ["pending", "held"], "others wait as before");
+        // The same command again finds nothing to do.
+        run(pool, "replay --where reason=rejected")
+            .await
+            .expect("nothing to do");
+    });
+}
+
+#[test]
+fn a_command_that_cannot_be_meant_says_what_to_do() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        letters(pool, &[("a", "pending", "rejected"), ("a", "held", "held")]).await;
+        for (line, says) in [
+            ("discard 1", "--reason"),
+            ("discard --reason double", "say in one way which"),
+            ("discard 1 --where key=a --reason double", "say in one way which"),
+            ("replay", "say in one way which"),
+            ("replay 1 --where key=a", "say in one way which"),
+            ("replay --all --where key=a", "say in one way which"),
+            (
+                "replay --where colour=red",
+                "there is no field `colour`; there are reason, topic and key",
+            ),
+            (
+                "list --where reason=bad",
+                "there is no reason `bad`; there are no_value, too_large",
+            ),
+            ("replay 1 2", "not pending: [2]; nothing was asked for"),
+            ("discard 3 --reason double", "not discarded: [3]"),
+            ("show 9", "`dead-letters list --all` shows all"),
+        ] {
+            let refusal = run(pool, line).await.expect_err(line);
+            assert!(refusal.contains(says), "{line}: {refusal}");
+        }
+        assert_eq!(states(pool).await, ["pending", "held"]);
+    });
+}
+
+#[test]
+fn a_processor_that_does_not_come_to_it_is_told_of_and_asked_all_the_same() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        letters(pool, &[("a", "pending", "rejected")]).await;
+        let refusal = run(pool, "replay 1 --wait-seconds 0")
+            .await
+            .expect_err("nobody is there");
+        assert!(refusal.contains("it will when it runs"), "{refusal}");
+        assert_eq!(states(pool).await, ["replaying"]);
+    });
+}
+
+#[test]
+fn letters_of_a_version_without_codes_get_theirs() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        let migration = include_str!("../migrations/0007_dead_letter_reasons.sql");
+        let (_, update) = migration.split_once("update ").expect("an update");
+        let (update, _) = update.split_once(';').expect("its end");
+        let of = [
+            ("held", "an earlier record of this key waits for an operator", "held"),
+            ("process", "-5 is negative", "rejected"),
+            ("store", "the processor tally panicked: unlucky", "panicked"),
+            ("store", "could not save the sums: too large", "refused"),
+            ("deserialize", "the record has no value", "no_value"),
+            ("deserialize", "the first byte is 90, not 0 as in Confluent's framing", "undecodable"),
+            ("deserialize", "unknown schema id 7: there is no schema id 7", "unknown_schema"),
+            ("deserialize", "unknown schema id 7: schema id 7 is not one of sums-value", "incompatible_schema"),
+            ("deserialize", "the record's key is not the event's key \"a\"", "wrong_key"),
+            ("deserialize", "the time in the event id 0 is more than 13 days from now", "unusable_id"),
+        ];
+        for (offset, (stage, cause, _)) in (0_i64..).zip(of) {
+            let parked = sqlx::query(
+                "insert into streams.dead_letter (subscription_id, partition, \"offset\", stage, state, holds_key, cause)
+                 values (1, 0, $1, $2, 'pending', false, $3)",
+            );
+            let parked = parked.bind(offset).bind(stage).bind(cause);
+            parked.execute(pool).await.expect("parked as the version before does");
+        }
+        let codes = "select reason_code from streams.dead_letter order by id";
+        let before: Vec<String> = sqlx::query_scalar(codes).fetch_all(pool).await.expect("codes");
+        assert!(before.iter().all(|code| code == "unknown"), "{before:?}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(format!("update {update}")))
+            .execute(pool)
+            .await
+            .expect("updated");
+        let after: Vec<String> = sqlx::query_scalar(codes).fetch_all(pool).await.expect("codes");
+        assert_eq!(after, of.map(|(_, _, code)| code));
     });
 }
 

@@ -101,6 +101,8 @@ scenarios! {
     a_parked_key_keeps_its_order_for_months
     a_letter_that_was_parked_twice_is_one
     an_unknown_schema_is_learnt_or_parked
+    each_failure_has_its_reason
+    whatever_the_bytes_are_they_can_be_parked
     event_ids_too_far_from_now_are_parked
 }
 
@@ -280,6 +282,48 @@ scenario! { fn an_unknown_schema_is_learnt_or_parked(fresh) {
     bench.driver.pipe_raw(NUMBERS, Some(b"a"), Some(&value(2)));
     assert_eq!(bench.sum("a"), Some(2));
     bench.driver.replay_dead_letters();
+    assert_eq!(bench.sum("a"), Some(3));
+}}
+
+scenario! { fn each_failure_has_its_reason(fresh) {
+    let mut bench = fresh();
+    let codec = bench.codec.clone();
+    let json = |event: &Counted| serde_json::to_vec(event).expect("JSON");
+    let old = uuid::Builder::from_unix_timestamp_millis(1_500_000_000_000, &[7; 10]).into_uuid();
+    let learn = |answers: &[LearnError]| codec.registry.lock().expect("no panic").extend(answers.iter().rev().cloned());
+    learn(&[LearnError::NotFound("none".to_owned()), LearnError::Incompatible("another".to_owned())]);
+    let values = [
+        ("no_value", None),
+        ("too_large", Some(vec![b' '; 1_000_000])),
+        ("undecodable", Some(b"{".to_vec())),
+        ("unknown_schema", Some(b"?{}".to_vec())),
+        ("incompatible_schema", Some(b"?{}".to_vec())),
+        ("wrong_key", Some(json(&Counted::new("b", 1)))),
+        ("unusable_id", Some(json(&Counted { event_id: uuid::Uuid::nil(), ..Counted::new("a", 1) }))),
+        ("unusable_id", Some(json(&Counted { event_id: old, ..Counted::new("a", 1) }))),
+        ("rejected", Some(json(&Counted::new("a", -1)))),
+        ("held", Some(json(&Counted::new("a", 1)))),
+    ];
+    for (_, value) in &values {
+        bench.driver.pipe_raw(NUMBERS, Some(b"a"), value.as_deref());
+    }
+    bench.count("c", &[5_000], TOGETHER);
+    bench.count("d", &[13], TOGETHER);
+    let mut expected: Vec<&str> = values.iter().map(|(reason, _)| *reason).collect();
+    expected.extend(["refused", "panicked"]);
+    assert_eq!(bench.driver.dead_letter_reasons(), expected);
+}}
+
+scenario! { fn whatever_the_bytes_are_they_can_be_parked(fresh) {
+    // A key that no B-tree takes, not even compressed, and a cause that quotes what no text column takes.
+    let mut bench = fresh();
+    let mut random = fastrand::Rng::with_seed(7);
+    let key: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(100_000).collect();
+    bench.driver.pipe_raw(NUMBERS, Some(&key), Some(b"{"));
+    let quoted = br#"{"event_id": "\u0000aaaaaaa-aaaa-aaaa-aaaa-aaaaaaaaaaaa", "key": "a", "value": 1}"#;
+    bench.driver.pipe_raw(NUMBERS, Some(b"a"), Some(quoted));
+    assert_eq!(bench.driver.dead_letter_reasons(), ["undecodable"; 2]);
+    bench.count("a", &[3], TOGETHER);
     assert_eq!(bench.sum("a"), Some(3));
 }}
 

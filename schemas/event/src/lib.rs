@@ -49,6 +49,7 @@ pub trait Deserializer<E>: Send + Sync {
     ///
     /// # Errors
     /// [`LearnError::NotFound`]: there is no such schema; the record is a dead letter.
+    /// [`LearnError::Incompatible`]: it is no schema of this event; the record is a dead letter.
     /// [`LearnError::Unavailable`]: the registry did not answer; pause and try again.
     fn learn_schema(&self, id: u32) -> BoxFuture<'_, Result<(), LearnError>>;
 }
@@ -75,9 +76,12 @@ pub enum DeserializeError {
 /// A schema could not be learnt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LearnError {
-    /// The registry answered that it has no such schema, or not one of this event.
+    /// The registry answered that it has no such schema.
     #[error("{0}")]
     NotFound(String),
+    /// There is such a schema, and what it writes cannot be read as this event.
+    #[error("{0}")]
+    Incompatible(String),
     /// The registry could not be asked.
     #[error("the schema registry did not answer: {0}")]
     Unavailable(String),

@@ -18,6 +18,7 @@ pub(crate) use memory::MemoryOutbox;
 pub use memory::{MemoryBackend, MemoryTx, Outcome, Session};
 pub use postgres::{PgBackend, PgTx, migrate_library};
 
+use crate::dead_letters::Failure;
 use crate::outbox::StagedEvent;
 use crate::record::{RawRecord, TopicPartition};
 use crate::state_store::StoreError;
@@ -107,10 +108,8 @@ pub struct Parking<'a> {
     pub raw: &'a RawRecord,
     /// The event's id, if the value could be decoded.
     pub event_id: Option<Uuid>,
-    /// Where it failed.
-    pub stage: Stage,
     /// Why, for an operator.
-    pub cause: String,
+    pub failure: Failure,
 }
 
 /// A parked record that may be tried again now.
@@ -130,12 +129,7 @@ pub enum Retried {
     /// It was applied, or had been before.
     Applied,
     /// It failed again; it waits for an operator, and its key waits behind it.
-    Failed {
-        /// Where it failed this time.
-        stage: Stage,
-        /// Why.
-        cause: String,
-    },
+    Failed(Failure),
 }
 
 /// The tables of the library, behind one transaction type.

@@ -9,15 +9,16 @@ use http_kit::trace::Hop;
 
 use super::decode::Decoded;
 use super::{BatchReport, BatchRunner, Epochs, positions_after};
-use crate::backend::{Arrival, Backend, Parking, Receipt, Stage, Verdict};
+use crate::backend::{Arrival, Backend, Parking, Receipt, Verdict};
+use crate::dead_letters::{Failure, Reason};
 use crate::outbox::StagedEvent;
 use crate::processor::Reject;
 use crate::seeded_bug::{self, Bug};
 use crate::state_store::StoreError;
 use crate::topology::{DecodedRecord, Pipeline, Processed};
 
-/// Records that are known to fail: index in the slice, stage, cause.
-pub(super) type Failed = HashMap<usize, (Stage, String)>;
+/// Records that are known to fail, by their index in the slice.
+pub(super) type Failed = HashMap<usize, Failure>;
 
 /// The transaction was rolled back; named for what happens next.
 #[derive(Debug)]
@@ -25,14 +26,16 @@ pub(super) enum AttemptError {
     Fenced,
     Transient(StoreError),
     /// Some record of the slice cannot be stored.
-    Record(String),
+    Record(Failure),
 }
 
 impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Record { .. } => Self::Record(error.chain()),
-            StoreError::Transient { .. } if seeded_bug::is_on(Bug::OutageParksRecords) => Self::Record(error.chain()),
+            StoreError::Record { .. } => Self::Record(Failure::new(Reason::Refused, error.chain())),
+            StoreError::Transient { .. } if seeded_bug::is_on(Bug::OutageParksRecords) => {
+                Self::Record(Failure::new(Reason::Refused, error.chain()))
+            }
             StoreError::Transient { .. } => Self::Transient(error),
         }
     }
@@ -158,7 +161,8 @@ impl<B: Backend> BatchRunner<B> {
             let processed = process_caught(pipeline.as_ref(), tx, now, batch).await?;
             decided.staged.extend(processed.staged);
             decided.hops.extend(processed.hops);
-            let reject = |(at, reject): (usize, Reject)| (fresh[at], (Stage::Process, reject.to_string()));
+            let reject =
+                |(at, reject): (usize, Reject)| (fresh[at], Failure::new(Reason::Rejected, reject.to_string()));
             decided.rejected.extend(processed.rejects.into_iter().map(reject));
         }
         Ok(decided)
@@ -201,9 +205,9 @@ pub(super) async fn process_caught<Tx: Send>(
             let text = text
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("no message");
-            Err(AttemptError::Record(format!(
-                "the processor {} panicked: {text}",
-                pipeline.processor_name()
+            Err(AttemptError::Record(Failure::new(
+                Reason::Panicked,
+                format!("the processor {} panicked: {text}", pipeline.processor_name()),
             )))
         }
     }
@@ -230,20 +234,17 @@ fn behind_failed(slice: &[Decoded<'_>], failed: &Failed) -> HashSet<usize> {
 /// What has to be parked, in the order of the records, because a key's letters are replayed in that order.
 fn parkings<'a>(slice: &'a [Decoded<'a>], failed: &Failed, held: &HashSet<usize>) -> Vec<Parking<'a>> {
     let parking = |(index, item): (usize, &'a Decoded<'a>)| {
-        let (stage, cause) = match (&item.event, failed.get(&index)) {
-            (Err(cause), _) => (Stage::Deserialize, cause.clone()),
-            (Ok(_), Some((stage, cause))) => (*stage, cause.clone()),
-            (Ok(_), None) if held.contains(&index) => (
-                Stage::Held,
-                "an earlier record of this key waits for an operator".to_owned(),
-            ),
+        let failure = match (&item.event, failed.get(&index)) {
+            (Err(failure), _) | (Ok(_), Some(failure)) => failure.clone(),
+            (Ok(_), None) if held.contains(&index) => {
+                Failure::new(Reason::Held, "an earlier record of this key waits for an operator")
+            }
             (Ok(_), None) => return None,
         };
         Some(Parking {
             raw: item.raw,
             event_id: item.event_id(),
-            stage,
-            cause,
+            failure,
         })
     };
     slice.iter().enumerate().filter_map(parking).collect()

@@ -4,6 +4,7 @@ use chrono::{DateTime, Duration, Utc};
 use event::LearnError;
 use uuid::Uuid;
 
+use crate::dead_letters::{Failure, Reason};
 use crate::record::RawRecord;
 use crate::topology::{DecodedRecord, Decoding, Pipeline, Topology};
 
@@ -13,7 +14,7 @@ const ID_TIME_MAX_DAYS: i64 = 13;
 /// A record, and what came of decoding it.
 pub(super) struct Decoded<'a> {
     pub(super) raw: &'a RawRecord,
-    pub(super) event: Result<DecodedRecord, String>,
+    pub(super) event: Result<DecodedRecord, Failure>,
 }
 
 impl Decoded<'_> {
@@ -63,7 +64,7 @@ pub(super) async fn decode_parked<'a, Tx: Send + 'static>(
         .expect("only the topology's topics are read");
     let event = match pipeline.decode(raw) {
         Decoding::Decoded(event) => Ok(event),
-        Decoding::Undecodable(cause) => Err(cause),
+        Decoding::Failed(failure) => Err(failure),
         Decoding::NeedsSchema(id) => learn_and_decode(pipeline, raw, id).await?,
     };
     Ok(Decoded { raw, event })
@@ -73,28 +74,41 @@ async fn learn_and_decode<Tx>(
     pipeline: &dyn Pipeline<Tx>,
     raw: &RawRecord,
     id: u32,
-) -> Result<Result<DecodedRecord, String>, LearnError> {
+) -> Result<Result<DecodedRecord, Failure>, LearnError> {
     match pipeline.learn_schema(id).await {
         Ok(()) => {}
-        Err(LearnError::NotFound(cause)) => return Ok(Err(format!("unknown schema id {id}: {cause}"))),
-        Err(unavailable) => return Err(unavailable),
+        Err(LearnError::NotFound(cause)) => {
+            let cause = format!("unknown schema id {id}: {cause}");
+            return Ok(Err(Failure::new(Reason::UnknownSchema, cause)));
+        }
+        Err(LearnError::Incompatible(cause)) => {
+            let cause = format!("schema id {id} is not for this event: {cause}");
+            return Ok(Err(Failure::new(Reason::IncompatibleSchema, cause)));
+        }
+        Err(unavailable @ LearnError::Unavailable(_)) => return Err(unavailable),
     }
     Ok(match pipeline.decode(raw) {
         Decoding::Decoded(event) => Ok(event),
-        Decoding::Undecodable(cause) => Err(cause),
-        Decoding::NeedsSchema(id) => Err(format!("schema id {id} is still unknown after it was fetched")),
+        Decoding::Failed(failure) => Err(failure),
+        Decoding::NeedsSchema(id) => Err(Failure::new(
+            Reason::UnknownSchema,
+            format!("schema id {id} is still unknown after it was fetched"),
+        )),
     })
 }
 
 /// The inbox remembers by the id's time; what it cannot remember must not be applied unseen.
-fn check_id_time(event: DecodedRecord, now: DateTime<Utc>) -> Result<DecodedRecord, String> {
+fn check_id_time(event: DecodedRecord, now: DateTime<Utc>) -> Result<DecodedRecord, Failure> {
     let (seconds, _) = event.event_id.get_timestamp().map_or((0, 0), |time| time.to_unix());
     let time = DateTime::from_timestamp(i64::try_from(seconds).unwrap_or(i64::MAX), 0);
     match time {
         Some(time) if (now - time).abs() <= Duration::days(ID_TIME_MAX_DAYS) => Ok(event),
-        _ => Err(format!(
-            "the time in the event id {} is more than {ID_TIME_MAX_DAYS} days from now",
-            event.event_id
+        _ => Err(Failure::new(
+            Reason::UnusableId,
+            format!(
+                "the time in the event id {} is more than {ID_TIME_MAX_DAYS} days from now",
+                event.event_id
+            ),
         )),
     }
 }

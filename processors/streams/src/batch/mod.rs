@@ -13,13 +13,14 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use event::LearnError;
 
-use crate::backend::{Backend, PositionUpdate, Stage};
+use crate::backend::{Backend, PositionUpdate};
 use crate::record::{RawRecord, TopicPartition};
 use crate::seeded_bug::{self, Bug};
 use crate::state_store::StoreError;
 use crate::topology::Topology;
 use attempt::AttemptError;
 use decode::Decoded;
+pub(crate) use retry_letters::RetryReport;
 
 /// The epoch under which each partition may be written.
 pub(crate) type Epochs = HashMap<TopicPartition, i64>;
@@ -92,12 +93,12 @@ impl<B: Backend> BatchRunner<B> {
         while let Some(slice) = todo.pop() {
             match self.attempt(now, epochs, slice, HashMap::new()).await {
                 Ok(done) => report += done,
-                Err(AttemptError::Record(cause)) if slice.len() == 1 => {
-                    let failed = HashMap::from([(0, (Stage::Store, cause))]);
+                Err(AttemptError::Record(failure)) if slice.len() == 1 => {
+                    let failed = HashMap::from([(0, failure)]);
                     report += self.attempt(now, epochs, slice, failed).await.map_err(give_up)?;
                 }
-                Err(AttemptError::Record(cause)) if seeded_bug::is_on(Bug::BatchParkedWithRecord) => {
-                    let failed = (0..slice.len()).map(|index| (index, (Stage::Store, cause.clone())));
+                Err(AttemptError::Record(failure)) if seeded_bug::is_on(Bug::BatchParkedWithRecord) => {
+                    let failed = (0..slice.len()).map(|index| (index, failure.clone()));
                     report += self
                         .attempt(now, epochs, slice, failed.collect())
                         .await
@@ -124,9 +125,9 @@ fn give_up(error: AttemptError) -> BatchError {
         AttemptError::Fenced => BatchError::Fenced,
         AttemptError::Transient(error) => BatchError::Transient(error),
         // A record alone, with nothing applied of it, can fail no more; if it does, the database is at fault.
-        AttemptError::Record(cause) => BatchError::Transient(StoreError::Transient {
+        AttemptError::Record(failure) => BatchError::Transient(StoreError::Transient {
             doing: "could not park the record".to_owned(),
-            source: cause.into(),
+            source: failure.cause.into(),
         }),
     }
 }

@@ -3,39 +3,58 @@
 //! The member that owns the partition does it, between two batches: so a replayed record can never
 //! overtake, or be overtaken by, a new record of its key.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use super::attempt::{AttemptError, process_caught};
 use super::decode::{Decoded, decode_one, decode_parked};
 use super::{BatchError, BatchRunner, Epochs, give_up};
-use crate::backend::{Arrival, Backend, DueLetter, PositionUpdate, Receipt, Retried, Stage, Verdict};
+use crate::backend::{Arrival, Backend, DueLetter, PositionUpdate, Receipt, Retried, Verdict};
+use crate::dead_letters::{Failure, Reason};
 use crate::record::TopicPartition;
 use crate::seeded_bug::{self, Bug};
 
 /// How many keys are looked at per round.
 const ROUND: usize = 100;
 
+/// What came of retrying parked records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RetryReport {
+    pub(crate) applied: usize,
+    pub(crate) failed: usize,
+    /// More may be due.
+    pub(crate) is_cut_short: bool,
+}
+
 impl<B: Backend> BatchRunner<B> {
-    /// Retries what is due until nothing is; tells how many letters were applied and how many failed again.
+    /// Retries what is due until nothing is, or `budget` is used up: new records of other keys wait meanwhile.
     pub(crate) async fn retry_letters(
         &self,
         now: DateTime<Utc>,
         epochs: &Epochs,
-    ) -> Result<(usize, usize), BatchError> {
+        budget: Duration,
+    ) -> Result<RetryReport, BatchError> {
         let partitions: Vec<TopicPartition> = epochs.keys().cloned().collect();
-        let (mut applied, mut failed) = (0, 0);
+        let started = Instant::now();
+        let mut report = RetryReport::default();
         loop {
             let due = self
                 .backend
                 .due_letters(self.topology.name(), &partitions, ROUND)
                 .await?;
             if due.is_empty() {
-                return Ok((applied, failed));
+                return Ok(report);
             }
             for letter in due {
+                if started.elapsed() >= budget {
+                    report.is_cut_short = true;
+                    return Ok(report);
+                }
                 match self.retry_letter(now, epochs, &letter).await? {
-                    Retried::Applied => applied += 1,
-                    Retried::Failed { .. } => failed += 1,
+                    Retried::Applied => report.applied += 1,
+                    Retried::Failed(_) => report.failed += 1,
                 }
             }
         }
@@ -55,11 +74,9 @@ impl<B: Backend> BatchRunner<B> {
         let decoded = decoded.map_err(BatchError::Registry)?;
         let retried = match self.apply_letter(now, epochs, letter, &decoded).await {
             Ok(()) => return Ok(Retried::Applied),
-            Err(LetterError::Failed(stage, cause)) => Retried::Failed { stage, cause },
-            Err(LetterError::Attempt(AttemptError::Record(cause))) => Retried::Failed {
-                stage: Stage::Store,
-                cause,
-            },
+            Err(LetterError::Failed(failure) | LetterError::Attempt(AttemptError::Record(failure))) => {
+                Retried::Failed(failure)
+            }
             Err(LetterError::Attempt(error)) => return Err(give_up(error)),
         };
         let mut tx = self.backend.begin().await?;
@@ -79,7 +96,7 @@ impl<B: Backend> BatchRunner<B> {
         let event = decoded
             .event
             .as_ref()
-            .map_err(|cause| LetterError::Failed(Stage::Deserialize, cause.clone()))?;
+            .map_err(|failure| LetterError::Failed(failure.clone()))?;
         let mut tx = self.backend.begin().await.map_err(AttemptError::from)?;
         let arrival = Arrival {
             event_id: event.event_id,
@@ -95,7 +112,7 @@ impl<B: Backend> BatchRunner<B> {
                 .expect("only the topology's topics are read");
             let processed = process_caught(pipeline, &mut tx, now, vec![event]).await?;
             if let Some((_, reject)) = processed.rejects.into_iter().next() {
-                return Err(LetterError::Failed(Stage::Process, reject.to_string()));
+                return Err(LetterError::Failed(Failure::new(Reason::Rejected, reject.to_string())));
             }
             self.backend
                 .append_to_outbox(&mut tx, &processed.staged)
@@ -138,7 +155,7 @@ impl<B: Backend> BatchRunner<B> {
 
 enum LetterError {
     /// It failed again; its key waits.
-    Failed(Stage, String),
+    Failed(Failure),
     Attempt(AttemptError),
 }
 

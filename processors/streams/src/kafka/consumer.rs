@@ -1,5 +1,6 @@
 //! Reads the partitions that the group gives to this member, one queue per partition, one batch out of all.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ pub(crate) struct ConsumerConfig {
 
 /// A few round trips to the broker.
 const GOODBYE: Duration = Duration::from_millis(250);
+
+/// The name of a header whose own is no text. Its value is lost; nobody here reads it.
+const UNREADABLE: &str = "(a name that is no UTF-8)";
 
 pub(crate) struct KafkaConsumer {
     consumer: Arc<BaseConsumer<AssignmentContext>>,
@@ -212,10 +216,6 @@ fn take(held: &Held, room: usize, records: &mut Vec<RawRecord>) -> usize {
 }
 
 fn detach(source: &TopicPartition, message: &BorrowedMessage<'_>) -> RawRecord {
-    let header = |header: rdkafka::message::Header<'_, &[u8]>| Header {
-        name: header.key.to_owned(),
-        value: header.value.map(<[u8]>::to_vec),
-    };
     RawRecord {
         source: source.clone(),
         offset: message.offset(),
@@ -223,11 +223,45 @@ fn detach(source: &TopicPartition, message: &BorrowedMessage<'_>) -> RawRecord {
         value: message.payload().map(<[u8]>::to_vec),
         headers: message
             .headers()
-            .map(|headers| headers.iter().map(header).collect())
+            .map(|headers| read_headers(headers.count(), |index| headers.get(index)))
             .unwrap_or_default(),
         appended_at: message
             .timestamp()
             .to_millis()
             .and_then(DateTime::from_timestamp_millis),
+    }
+}
+
+/// The client library panics on a name that is no UTF-8, and such a record must not stop its partition.
+fn read_headers<'a>(count: usize, get: impl Fn(usize) -> rdkafka::message::Header<'a, &'a [u8]>) -> Vec<Header> {
+    let read = |index| match catch_unwind(AssertUnwindSafe(|| get(index))) {
+        Ok(header) => Header {
+            name: header.key.to_owned(),
+            value: header.value.map(<[u8]>::to_vec),
+        },
+        Err(_) => Header {
+            name: UNREADABLE.to_owned(),
+            value: None,
+        },
+    };
+    (0..count).map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_whose_name_is_no_text_costs_only_itself() {
+        let headers = read_headers(3, |index| {
+            assert_ne!(index, 1, "as the client library does");
+            rdkafka::message::Header {
+                key: "name",
+                value: Some(b"value"),
+            }
+        });
+        let names: Vec<&str> = headers.iter().map(|header| header.name.as_str()).collect();
+        assert_eq!(names, ["name", UNREADABLE, "name"]);
+        assert_eq!(headers[2].value.as_deref(), Some(&b"value"[..]));
     }
 }

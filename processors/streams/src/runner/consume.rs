@@ -13,7 +13,7 @@ use super::consumer::{Consumer, PolledBatch};
 use super::state::{RunnerState, RunnerStatus};
 use crate::backend::Backend;
 use crate::backoff::Backoff;
-use crate::batch::{BatchError, BatchReport, BatchRunner};
+use crate::batch::{BatchError, BatchReport, BatchRunner, Epochs, RetryReport};
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
 use crate::seeded_bug::{self, Bug};
@@ -25,6 +25,8 @@ const POLL: Duration = Duration::from_millis(100);
 const BATCH_LIMIT: Duration = Duration::from_secs(90);
 /// How often parked records are looked at.
 const LETTERS_EVERY: Duration = Duration::from_millis(500);
+/// How long new records wait for parked ones that are tried again, before it is their turn.
+const LETTERS_BUDGET: Duration = Duration::from_millis(250);
 
 /// Consumes one topology's topics.
 pub(crate) struct Runner<B: Backend> {
@@ -47,7 +49,7 @@ impl<B: Backend> Runner<B> {
     pub(crate) async fn consume(&self, consumer: impl Consumer) -> anyhow::Result<()> {
         let mut in_hand = PolledBatch::default();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-        let mut letters_seen = Instant::now();
+        let mut letters_due = Instant::now() + LETTERS_EVERY;
         while !self.stopping.is_cancelled() {
             if let Some(cause) = consumer.expelled() {
                 // No goodbye: the place that it would give up is the other's.
@@ -59,7 +61,7 @@ impl<B: Backend> Runner<B> {
             if in_hand.records.is_empty() {
                 in_hand = consumer.poll_batch(self.batch_max_records, POLL).await;
             }
-            match self.work(&consumer, &in_hand, &mut letters_seen).await {
+            match self.work(&consumer, &in_hand, &mut letters_due).await {
                 Ok(()) => {
                     in_hand.records.clear();
                     self.status.nothing_in_hand();
@@ -87,7 +89,7 @@ impl<B: Backend> Runner<B> {
         &self,
         consumer: &impl Consumer,
         in_hand: &PolledBatch,
-        letters: &mut Instant,
+        letters_due: &mut Instant,
     ) -> Result<(), BatchError> {
         if !in_hand.records.is_empty() {
             self.status
@@ -99,18 +101,25 @@ impl<B: Backend> Runner<B> {
             let report = tokio::time::timeout(BATCH_LIMIT, run).await.map_err(timed_out)??;
             self.measure(in_hand.records.len(), report, started);
         }
-        if letters.elapsed() >= LETTERS_EVERY {
-            *letters = Instant::now();
+        if Instant::now() >= *letters_due {
+            *letters_due = Instant::now() + LETTERS_EVERY;
             let epochs = consumer.epochs();
-            if !epochs.is_empty() {
-                let (applied, failed) = self.batches.retry_letters(self.clock.now(), &epochs).await?;
-                if applied + failed > 0 {
-                    info!("retried dead letters: {applied} applied, {failed} failed again");
-                    self.staged.notify_one();
-                }
+            if !epochs.is_empty() && self.retry_letters(&epochs).await?.is_cut_short {
+                *letters_due = Instant::now();
             }
         }
         Ok(())
+    }
+
+    async fn retry_letters(&self, epochs: &Epochs) -> Result<RetryReport, BatchError> {
+        let retry = self.batches.retry_letters(self.clock.now(), epochs, LETTERS_BUDGET);
+        let report = retry.await?;
+        if report.applied + report.failed > 0 {
+            let (applied, failed) = (report.applied, report.failed);
+            info!("retried dead letters: {applied} applied, {failed} failed again");
+            self.staged.notify_one();
+        }
+        Ok(report)
     }
 
     fn measure(&self, records: usize, report: BatchReport, started: Instant) {

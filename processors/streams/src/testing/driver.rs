@@ -1,6 +1,7 @@
 //! Runs a topology without a broker: records in, outbox out, the production code in between.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use event::{Deserializer, Event, Serializer};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use crate::backend::{Backend, MemoryBackend, MemoryTx, PgBackend};
 use crate::batch::{BatchError, BatchRunner, Epochs};
+use crate::dead_letters::Failure;
 use crate::outbox::StagedEvent;
 use crate::record::{Header, RawRecord, TopicPartition};
 use crate::topology::Topology;
@@ -47,8 +49,8 @@ pub trait InspectBackend: Backend {
     fn staged_events(&self) -> impl Future<Output = Vec<StagedEvent>> + Send;
     /// Asks for all pending dead letters to be tried again.
     fn ask_for_replay(&self) -> impl Future<Output = ()> + Send;
-    /// Stage and cause of each open dead letter, oldest first.
-    fn open_letters(&self) -> impl Future<Output = Vec<(String, String)>> + Send;
+    /// Stage, reason and cause of each open dead letter, oldest first.
+    fn open_letters(&self) -> impl Future<Output = Vec<(String, String, String)>> + Send;
 }
 
 /// Drives one topology as its only consumer, with one partition per topic.
@@ -206,7 +208,7 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
     pub fn replay_dead_letters(&mut self) {
         let retry = async {
             self.batches.backend().ask_for_replay().await;
-            self.batches.retry_letters(self.now, &self.epochs).await
+            self.batches.retry_letters(self.now, &self.epochs, Duration::MAX).await
         };
         self.runtime.block_on(retry).expect("the backend answers");
     }
@@ -214,7 +216,15 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
     /// Stage and cause of each open dead letter.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<(String, String)> {
-        self.runtime.block_on(self.batches.backend().open_letters())
+        let letters = self.runtime.block_on(self.batches.backend().open_letters());
+        letters.into_iter().map(|(stage, _, cause)| (stage, cause)).collect()
+    }
+
+    /// The code of the reason of each open dead letter.
+    #[must_use]
+    pub fn dead_letter_reasons(&self) -> Vec<String> {
+        let letters = self.runtime.block_on(self.batches.backend().open_letters());
+        letters.into_iter().map(|(_, reason, _)| reason).collect()
     }
 
     /// The events that were staged for `topic` since the last call.
@@ -273,11 +283,12 @@ impl InspectBackend for MemoryBackend {
         self.replay_dead_letters();
     }
 
-    async fn open_letters(&self) -> Vec<(String, String)> {
-        let letters = self.dead_letters().into_iter();
-        letters
-            .map(|(_, _, stage, cause)| (stage.as_str().to_owned(), cause))
-            .collect()
+    async fn open_letters(&self) -> Vec<(String, String, String)> {
+        let letter = |(_, _, failure): (TopicPartition, i64, Failure)| {
+            let (stage, code) = (failure.reason.stage().as_str(), failure.reason.code());
+            (stage.to_owned(), code.to_owned(), failure.cause)
+        };
+        self.dead_letters().into_iter().map(letter).collect()
     }
 }
 
@@ -304,9 +315,9 @@ impl InspectBackend for PgBackend {
         ask.execute(self.pool()).await.expect("the dead letters can be written");
     }
 
-    async fn open_letters(&self) -> Vec<(String, String)> {
+    async fn open_letters(&self) -> Vec<(String, String, String)> {
         let open = sqlx::query_as(
-            "select stage, cause from streams.dead_letter where state in ('pending', 'held', 'replaying') order by id",
+            "select stage, reason_code, cause from streams.dead_letter where state in ('pending', 'held', 'replaying') order by id",
         );
         open.fetch_all(self.pool()).await.expect("the dead letters can be read")
     }

@@ -8,7 +8,8 @@ use http_kit::trace::{Hop, HopKind};
 use uuid::Uuid;
 
 use super::{Sink, Source};
-use crate::outbox::StagedEvent;
+use crate::dead_letters::{Failure, Reason};
+use crate::outbox::{PAYLOAD_MAX_BYTES, StagedEvent};
 use crate::processor::{Forward, Processor, Reject};
 use crate::record::{RawRecord, Record};
 use crate::state_store::{StateStore, StoreError};
@@ -23,7 +24,7 @@ pub(crate) struct DecodedRecord {
 pub(crate) enum Decoding {
     Decoded(DecodedRecord),
     /// No retry helps.
-    Undecodable(String),
+    Failed(Failure),
     /// Learn this schema, then decode again.
     NeedsSchema(u32),
 }
@@ -97,19 +98,34 @@ where
 
     fn decode(&self, raw: &RawRecord) -> Decoding {
         let Some(value) = raw.value.as_deref() else {
-            return Decoding::Undecodable("the record has no value".to_owned());
+            return failed(Reason::NoValue, "the record has no value");
         };
+        if value.len() > PAYLOAD_MAX_BYTES {
+            return failed(
+                Reason::TooLarge,
+                format!(
+                    "the value has {} bytes; no event has more than {PAYLOAD_MAX_BYTES}",
+                    value.len()
+                ),
+            );
+        }
         let event = match self.source.deserializer.deserialize(value) {
             Ok(event) => event,
             Err(DeserializeError::UnknownSchema(id)) => return Decoding::NeedsSchema(id),
-            Err(DeserializeError::Malformed(cause)) => return Decoding::Undecodable(cause),
+            Err(DeserializeError::Malformed(cause)) => return failed(Reason::Undecodable, cause),
         };
         // Sequence and locks hang on the key, so an event under a foreign key must not be applied.
         if raw.key.as_deref() != Some(event.key().as_bytes()) {
-            return Decoding::Undecodable(format!("the record's key is not the event's key {:?}", event.key()));
+            return failed(
+                Reason::WrongKey,
+                format!("the record's key is not the event's key {:?}", event.key()),
+            );
         }
         if event.event_id().get_version_num() != 7 {
-            return Decoding::Undecodable(format!("the event id {} is not a UUIDv7", event.event_id()));
+            return failed(
+                Reason::UnusableId,
+                format!("the event id {} is not a UUIDv7", event.event_id()),
+            );
         }
         let record = Record {
             source: raw.source.clone(),
@@ -190,6 +206,10 @@ impl<P: Processor, S> TypedPipeline<P, S> {
             .map(|event| stage(event).map_err(|error| Reject::invalid(error.to_string())))
             .collect()
     }
+}
+
+fn failed(reason: Reason, cause: impl Into<String>) -> Decoding {
+    Decoding::Failed(Failure::new(reason, cause))
 }
 
 /// A record's processing in its trace, named by OpenTelemetry's messaging conventions.

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::{Arrival, Backend, Claim, DueLetter, Parking, PositionUpdate, Receipt, Retried, Stage, Verdict};
 use crate::clock::Clock;
+use crate::dead_letters::Failure;
 use crate::outbox::StagedEvent;
 use crate::record::TopicPartition;
 use crate::seeded_bug::{self, Bug};
@@ -126,12 +127,12 @@ impl MemoryBackend {
 
     /// The open dead letters: where each stands, the stage that it failed in, and why.
     #[must_use]
-    pub fn dead_letters(&self) -> Vec<(TopicPartition, i64, Stage, String)> {
+    pub fn dead_letters(&self) -> Vec<(TopicPartition, i64, Failure)> {
         let state = self.shared.state();
         let open = state.tables.letters.values().filter(|letter| letter.is_open());
         open.map(|letter| {
             let raw = &letter.raw;
-            (raw.source.clone(), raw.offset, letter.stage, letter.cause.clone())
+            (raw.source.clone(), raw.offset, letter.failure.clone())
         })
         .collect()
     }
@@ -249,17 +250,17 @@ impl Backend for MemoryBackend {
     async fn park(&self, tx: &mut MemoryTx, group: &str, parkings: &[Parking<'_>]) -> Result<(), StoreError> {
         for parking in parkings {
             tx.statement("park a record").await?;
+            let stage = parking.failure.reason.stage();
             let letter = Letter {
                 group: group.to_owned(),
                 raw: parking.raw.clone(),
-                stage: parking.stage,
-                holds_key: parking.stage != Stage::Deserialize,
-                state: if parking.stage == Stage::Held {
+                holds_key: stage != Stage::Deserialize,
+                state: if stage == Stage::Held {
                     LetterState::Held
                 } else {
                     LetterState::Pending
                 },
-                cause: parking.cause.clone(),
+                failure: parking.failure.clone(),
             };
             tx.write(move |tables| tables.park(letter));
         }
@@ -273,9 +274,7 @@ impl Backend for MemoryBackend {
                 let letter = tables.letters.get_mut(&id).expect("a letter that was due");
                 match retried {
                     Retried::Applied => letter.state = LetterState::Replayed,
-                    Retried::Failed { stage, cause } => {
-                        (letter.state, letter.stage, letter.cause) = (LetterState::Pending, stage, cause);
-                    }
+                    Retried::Failed(failure) => (letter.state, letter.failure) = (LetterState::Pending, failure),
                 }
             });
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::backend::Stage;
+use crate::dead_letters::Failure;
 use crate::outbox::StagedEvent;
 use crate::record::{RawRecord, TopicPartition};
 use crate::relay::{OutboxEvent, Progress, Snapshot};
@@ -103,10 +103,9 @@ impl Default for RelayRow {
 pub(super) struct Letter {
     pub(super) group: String,
     pub(super) raw: RawRecord,
-    pub(super) stage: Stage,
     pub(super) state: LetterState,
     pub(super) holds_key: bool,
-    pub(super) cause: String,
+    pub(super) failure: Failure,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,10 +13,12 @@ use crate::state_store::StoreError;
 pub(super) async fn park(tx: &mut PgTx, ids: &[i16], parkings: &[Parking<'_>]) -> Result<(), StoreError> {
     // One by one: parking is rare, and a plain statement is easier to trust.
     for (id, parking) in ids.iter().zip(parkings) {
+        let stage = parking.failure.reason.stage();
         sqlx::query(
             "insert into streams.dead_letter (subscription_id, partition, \"offset\", record_key, record_value,
-                                              headers, event_id, stage, state, holds_key, cause)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                              headers, event_id, stage, state, holds_key, cause,
+                                              reason_code)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
              on conflict do nothing",
         )
         .bind(id)
@@ -26,14 +28,11 @@ pub(super) async fn park(tx: &mut PgTx, ids: &[i16], parkings: &[Parking<'_>]) -
         .bind(&parking.raw.value)
         .bind(headers_to_json(&parking.raw.headers))
         .bind(parking.event_id)
-        .bind(parking.stage.as_str())
-        .bind(if parking.stage == Stage::Held {
-            "held"
-        } else {
-            "pending"
-        })
-        .bind(parking.stage != Stage::Deserialize)
-        .bind(&parking.cause)
+        .bind(stage.as_str())
+        .bind(if stage == Stage::Held { "held" } else { "pending" })
+        .bind(stage != Stage::Deserialize)
+        .bind(&parking.failure.cause)
+        .bind(parking.failure.reason.code())
         .execute(&mut **tx)
         .await
         .map_err(|error| StoreError::from_sql("could not park a record", error))?;
@@ -50,16 +49,17 @@ pub(super) async fn settle(tx: &mut PgTx, settled: &[(i64, Retried)]) -> Result<
                   where id = $1 and state in ('held', 'replaying')",
             )
             .bind(id),
-            Retried::Failed { stage, cause } => sqlx::query(
+            Retried::Failed(failure) => sqlx::query(
                 "update streams.dead_letter
-                    set state = 'pending', stage = $2, cause = $3,
+                    set state = 'pending', stage = $2, cause = $3, reason_code = $4,
                         attempts = attempts + 1, updated_at = now()
                   where id = $1 and state in ('held', 'replaying')",
             )
             .bind(id)
-            .bind(stage.as_str())
+            .bind(failure.reason.stage().as_str())
             // Whether it holds its key stays as it is: what waits behind it must not overtake it.
-            .bind(cause),
+            .bind(&failure.cause)
+            .bind(failure.reason.code()),
         };
         let settled = query
             .execute(&mut **tx)
