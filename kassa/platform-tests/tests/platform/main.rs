@@ -1,6 +1,7 @@
 //! The whole platform on real parts, through the gateway: one stack for all tests, which run one after the other.
 
 mod answers;
+mod cluster;
 mod contract;
 mod crashes;
 mod dead_letters;
@@ -131,5 +132,6 @@ fn all(bench: &Arc<Bench>) -> Vec<Trial> {
         dead_letters::a_key_waits_behind_its_failed_record_and_goes_on_in_order,
         replicas::two_of_every_process_give_the_same_result,
     ]);
+    all.extend(cluster::trials(bench));
     all
 }

@@ -26,6 +26,8 @@ pub(crate) struct ConsumerConfig {
     pub(crate) topics: Vec<&'static str>,
     pub(crate) instance_id: Option<String>,
     pub(crate) session_timeout_ms: u32,
+    /// A member that polls no more is given up after this, though its heart beats on.
+    pub(crate) max_poll_interval_ms: u32,
 }
 
 /// A few round trips to the broker.
@@ -58,6 +60,7 @@ impl KafkaConsumer {
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", config.session_timeout_ms.to_string())
             .set("heartbeat.interval.ms", (config.session_timeout_ms / 4).to_string())
+            .set("max.poll.interval.ms", config.max_poll_interval_ms.to_string())
             .set("topic.metadata.refresh.interval.ms", "10000")
             // Per partition: what is fetched ahead while a batch commits.
             .set("queued.max.messages.kbytes", "8192")

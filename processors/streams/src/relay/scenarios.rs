@@ -40,7 +40,7 @@ on_both! {
     an_open_transaction_of_an_earlier_id_is_not_passed_over
     what_was_rolled_back_is_never_published
     a_window_goes_on_behind_what_was_acknowledged
-    events_keep_the_order_in_which_they_were_staged
+    events_come_as_they_were_staged
     events_of_a_key_keep_the_order_of_its_lock
     one_relay_at_a_time_and_an_old_one_saves_nothing
     a_lease_that_is_kept_is_not_taken
@@ -219,7 +219,7 @@ async fn a_window_goes_on_behind_what_was_acknowledged<D: Staging>(database: D) 
     assert_eq!(rest, ["b", "c"]);
 }
 
-async fn events_keep_the_order_in_which_they_were_staged<D: Staging>(database: D) {
+async fn events_come_as_they_were_staged<D: Staging>(database: D) {
     let start = beginning(&database).await;
     let mut first = staging(&database, "a1").await;
     let mut second = staging(&database, "b1").await;

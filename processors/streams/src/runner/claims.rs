@@ -44,9 +44,9 @@ impl<B: Backend> Claims<B> {
 }
 
 /// The same from the client's callback, which cannot wait but by blocking its thread.
-pub(super) struct BlockingClaims<B> {
-    pub(super) claims: Claims<B>,
-    pub(super) runtime: Handle,
+pub(crate) struct BlockingClaims<B> {
+    pub(crate) claims: Claims<B>,
+    pub(crate) runtime: Handle,
 }
 
 impl<B: Backend> ClaimPartitions for BlockingClaims<B> {

@@ -28,6 +28,9 @@ use crate::relay::{PgOutbox, Relay, RelayConfig, Retention, maintain_partitions}
 use crate::runner::{Runner, RunnerState, RunnerStatus};
 use crate::topology::Topology;
 
+/// Far longer than a batch may take; librdkafka's own.
+const MAX_POLL_INTERVAL_MS: u32 = 300_000;
+
 pub(super) async fn run(
     service: ProcessorService,
     common: CommonSettings,
@@ -128,6 +131,7 @@ impl Working {
             topics: topology.source_topics(),
             instance_id: self.settings.kafka_instance_id.clone(),
             session_timeout_ms: self.settings.kafka_session_timeout_ms,
+            max_poll_interval_ms: MAX_POLL_INTERVAL_MS,
         };
         let runner = Runner {
             batches: BatchRunner::new(PgBackend::new(self.pool.clone()), topology),

@@ -13,6 +13,7 @@ use crate::backend::{Backend, MemoryBackend, MemoryTx, PgBackend};
 use crate::batch::{BatchError, BatchRunner, Epochs};
 use crate::dead_letters::Failure;
 use crate::outbox::StagedEvent;
+use crate::processor::Forward;
 use crate::record::{Header, RawRecord, TopicPartition};
 use crate::topology::Topology;
 
@@ -41,6 +42,12 @@ impl Delivery {
             twice: true,
         },
     ];
+}
+
+/// What a processor decides into, for a test that decides without a driver: at this time, because of the event `cause`.
+#[must_use]
+pub fn forward<O>(cause: Uuid) -> Forward<O> {
+    Forward::new(Utc::now(), cause)
 }
 
 /// What a test wants to see of a backend.

@@ -159,10 +159,7 @@ impl StateStore<Counted> for MemorySums {
 
     async fn save(&self, tx: &mut MemoryTx, state: Sums) -> Result<(), StoreError> {
         if let Some((key, sum)) = state.0.iter().find(|(_, sum)| **sum >= SUM_MAX) {
-            return Err(StoreError::Record {
-                doing: "could not save the sums".to_owned(),
-                source: format!("{key}: {sum} is too large").into(),
-            });
+            return Err(tx.refuse("could not save the sums", format!("{key}: {sum} is too large")));
         }
         let sums = self.0.clone();
         tx.on_commit(move || sums.lock().expect("no panic").extend(state.0));

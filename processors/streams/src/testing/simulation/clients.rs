@@ -20,7 +20,7 @@ struct Held {
 }
 
 /// A member of a group.
-pub(super) struct LogConsumer<B> {
+pub(in crate::testing) struct LogConsumer<B> {
     log: Log,
     process: Process,
     claims: Claims<B>,

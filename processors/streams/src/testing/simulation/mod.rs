@@ -10,9 +10,12 @@
 //! | `universe` | steps, time, chance, what becomes of processes |
 //! | `log` | topics and groups |
 //! | `clients` | the group's member and the publisher that runner and relay use |
+//! | `log_side` | log, members and publishers alone, to be compared with a real Kafka |
 
 mod clients;
 mod log;
+#[cfg(test)]
+mod log_side;
 mod universe;
 
 use std::collections::BTreeMap;
@@ -32,6 +35,8 @@ use crate::runner::{Claims, Runner, RunnerStatus};
 use crate::topology::Topology;
 use clients::{LogConsumer, LogPublishers};
 pub use log::Log;
+#[cfg(test)]
+pub(super) use log_side::LogSide;
 pub use universe::{BEGINNING_MILLIS, Mishap, Place, Process, Universe};
 
 /// A database ends transactions in which nothing has happened for this long.
