@@ -90,6 +90,11 @@ impl MemoryClosing {
     }
 }
 
+/// What the table takes for no text, or for too long a one.
+fn is_refused(description: &str) -> bool {
+    description.contains('\0') || description.chars().count() > DESCRIPTION_MAX_CHARS
+}
+
 fn state(order: &Order) -> OrderState {
     OrderState {
         status: order.status,
@@ -107,7 +112,10 @@ impl StateStore<PaymentStatus> for MemoryClosing {
         ids.sort_unstable();
         ids.dedup();
         for id in &ids {
-            tx.lock(format!("order {id}")).await?;
+            // Where there is none, there is no row to lock.
+            if self.order(*id).is_some() {
+                tx.lock(format!("order {id}")).await?;
+            }
         }
         let orders = &self.tables().orders;
         Ok(Closing {
@@ -167,12 +175,9 @@ impl MemoryPlaceOrders {
             tx.lock(format!("order {}", order.order_id)).await?;
             let known = self.store.tables().orders.get(&order.order_id).cloned();
             let refused = known.is_some() && seeded_bug::is_on(Bug::AmbiguousCommitRefused);
-            let too_long = |text: &String| text.chars().count() > DESCRIPTION_MAX_CHARS;
-            if refused || order.description.as_ref().is_some_and(too_long) {
-                return Err(StoreError::Record {
-                    doing: "could not insert the orders".to_owned(),
-                    source: format!("order {} breaks a constraint", order.order_id).into(),
-                });
+            if refused || order.description.as_deref().is_some_and(is_refused) {
+                let why = format!("order {} breaks a constraint", order.order_id);
+                return Err(tx.refuse("could not insert the orders", why));
             }
             let row = known.unwrap_or_else(|| {
                 let row = self.row(order);

@@ -1,16 +1,115 @@
-//! Placing orders on a real Postgres: the order and its event together, each once.
+//! Placing orders, in memory and on Postgres: the order and its event together, each once.
 
 use chrono::Utc;
 use futures_util::future::join_all;
 use orders::queries::{find_order, list_orders};
-use orders::{OrderStatus, PlaceOrder, PlaceOrders, Placed};
+use orders::{MemoryClosing, MemoryPlaceOrders, OrderStatus, PlaceOrder, PlaceOrders, Placed};
 use schemas::{Codec, PaymentRequest};
 use sqlx::PgPool;
 use streams::event::Deserializer as _;
 use streams::request_keys::{Keyed, RequestKey};
-use streams::testing::TestDatabase;
-use streams::{CommitBatch as _, StagedEvent, StoreError};
+use streams::testing::{InspectBackend as _, TakeTurns as _, TestDatabase};
+use streams::{CommitBatch, MemoryBackend, PgBackend, StagedEvent, StoreError};
 use uuid::Uuid;
+
+/// A database of orders, whichever it is.
+trait Shelf {
+    type Placing: CommitBatch<Request = PlaceOrder, Answer = Keyed<Placed>>;
+
+    /// What another replica of the front places orders with.
+    fn placing(&self) -> Self::Placing;
+    /// Each order's id, in order.
+    async fn ids(&self) -> Vec<Uuid>;
+    /// The events in the outbox.
+    async fn staged(&self) -> Vec<StagedEvent>;
+
+    /// Each order's id, and the orders of the events in the outbox.
+    async fn rows(&self) -> (Vec<Uuid>, Vec<Uuid>) {
+        let codec = Codec::<PaymentRequest>::offline(1);
+        let order_id = |staged: StagedEvent| {
+            let event = codec.deserialize(&staged.payload);
+            event.expect("what was staged can be read").order_id
+        };
+        (
+            self.ids().await,
+            self.staged().await.into_iter().map(order_id).collect(),
+        )
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct InMemory(MemoryBackend, MemoryClosing);
+
+impl InMemory {
+    fn new() -> Self {
+        let shelf = Self::default();
+        shelf.0.set_clock(Utc::now);
+        shelf
+    }
+}
+
+impl Shelf for InMemory {
+    type Placing = MemoryPlaceOrders;
+
+    fn placing(&self) -> MemoryPlaceOrders {
+        MemoryPlaceOrders::new(self.0.client(), self.1.clone())
+    }
+
+    async fn ids(&self) -> Vec<Uuid> {
+        self.1.all().into_iter().map(|order| order.id).collect()
+    }
+
+    async fn staged(&self) -> Vec<StagedEvent> {
+        self.0.staged_events().await
+    }
+}
+
+impl Shelf for PgPool {
+    type Placing = PlaceOrders;
+
+    fn placing(&self) -> PlaceOrders {
+        PlaceOrders::new(self.clone())
+    }
+
+    async fn ids(&self) -> Vec<Uuid> {
+        let ids = sqlx::query_scalar("select id from orders order by id").fetch_all(self);
+        ids.await.expect("orders can be read")
+    }
+
+    async fn staged(&self) -> Vec<StagedEvent> {
+        PgBackend::new(self.clone()).staged_events().await
+    }
+}
+
+/// Runs each scenario on a fresh database of each kind, as two tests.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod memory {
+            $(#[test] fn $name() {
+                let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+                runtime.block_on(super::$name(super::InMemory::new()));
+            })*
+        }
+        mod postgres {
+            $(#[test] fn $name() {
+                let database = super::database();
+                database.block_on(super::$name(database.pool().clone()));
+            })*
+        }
+    };
+}
+
+on_both! {
+    an_order_and_its_event_are_written_together
+    a_batch_that_is_committed_twice_is_placed_once
+    a_batch_that_is_committed_by_two_at_once_is_placed_once
+    copies_under_one_key_make_one_order_wherever_they_meet
+    a_key_belongs_to_its_user
+    a_key_gives_the_answer_as_it_was_then
+    what_cannot_be_stored_is_the_requests_fault_and_leaves_nothing
+    the_key_of_a_refused_order_stays_free
+    an_order_of_another_time_is_not_accepted
+}
 
 fn order(user: &str, amount: &str, key: Option<&str>) -> PlaceOrder {
     let order_id = Uuid::now_v7();
@@ -39,132 +138,122 @@ fn order(user: &str, amount: &str, key: Option<&str>) -> PlaceOrder {
     }
 }
 
-/// Each order's id, and the ids in the outbox.
-async fn rows(pool: &PgPool) -> (Vec<Uuid>, Vec<Uuid>) {
-    let orders = sqlx::query_scalar("select id from orders order by id").fetch_all(pool);
-    let payloads: Vec<Vec<u8>> = sqlx::query_scalar("select payload from streams.outbox order by id")
-        .fetch_all(pool)
-        .await
-        .expect("the outbox can be read");
-    let codec = Codec::<PaymentRequest>::offline(1);
-    let staged = payloads.iter().map(|payload| {
-        let event: PaymentRequest = codec.deserialize(payload).expect("what was staged can be read");
-        event.order_id
-    });
-    (orders.await.expect("orders can be read"), staged.collect())
-}
-
 fn database() -> TestDatabase {
     TestDatabase::create(&[&orders::MIGRATOR])
 }
 
-#[test]
-fn an_order_and_its_event_are_written_together() {
-    let database = database();
-    database.block_on(async {
-        let pool = database.pool();
-        let batch = [order("alice", "1.00", None), order("bob", "2.00", None)];
-        let ids: Vec<Uuid> = batch.iter().map(|order| order.order_id).collect();
-        let placed = PlaceOrders::new(pool.clone()).commit(&batch).await.expect("placed");
-        for (answer, id) in placed.iter().zip(&ids) {
-            let Keyed::First(Placed(order)) = answer else {
-                panic!("{answer:?}")
-            };
-            assert_eq!((order.id, order.status), (*id, OrderStatus::New));
+async fn an_order_and_its_event_are_written_together<S: Shelf>(shelf: S) {
+    let batch = [order("alice", "1.00", None), order("bob", "2.00", None)];
+    let ids: Vec<Uuid> = batch.iter().map(|order| order.order_id).collect();
+    let placed = shelf.placing().commit(&batch).await.expect("placed");
+    for (answer, id) in placed.iter().zip(&ids) {
+        let Keyed::First(Placed(order)) = answer else {
+            panic!("{answer:?}")
+        };
+        assert_eq!((order.id, order.status), (*id, OrderStatus::New));
+    }
+    assert_eq!(shelf.rows().await, (ids.clone(), ids));
+}
+
+async fn a_batch_that_is_committed_twice_is_placed_once<S: Shelf>(shelf: S) {
+    let mut batch = vec![order("alice", "1.00", None), order("alice", "2.00", None)];
+    let first = shelf.placing().commit(&batch).await.expect("placed");
+    // Its COMMIT took effect, and only the answer was lost; the second try has company.
+    batch.push(order("bob", "3.00", None));
+    let again = shelf.placing().commit(&batch).await.expect("placed");
+    assert_eq!(again[..2], first);
+    let (orders, staged) = shelf.rows().await;
+    assert_eq!((orders.len(), staged.len()), (3, 3));
+}
+
+async fn a_batch_that_is_committed_by_two_at_once_is_placed_once<S: Shelf>(shelf: S) {
+    let batch = [order("alice", "1.00", None), order("bob", "2.00", None)];
+    // The first try was given up on, and is still under way when the next one comes.
+    let tries = (0..4).map(|_| {
+        let (placing, batch) = (shelf.placing(), batch.clone());
+        async move { placing.commit(&batch).await.expect("placed") }
+    });
+    let answers = join_all(tries).await;
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    let ids: Vec<Uuid> = batch.iter().map(|order| order.order_id).collect();
+    assert_eq!(shelf.rows().await, (ids.clone(), ids));
+}
+
+async fn copies_under_one_key_make_one_order_wherever_they_meet<S: Shelf>(shelf: S) {
+    let answers = join_all((0..6).map(|_| {
+        let placing = shelf.placing();
+        let batch = [order("alice", "1.00", Some("k")), order("alice", "1.00", Some("k"))];
+        async move { placing.commit(&batch).await.expect("placed") }
+    }))
+    .await
+    .concat();
+    let is_first = |answer: &&Keyed<Placed>| matches!(answer, Keyed::First(_));
+    assert_eq!(answers.iter().filter(is_first).count(), 1);
+    let (orders, staged) = shelf.rows().await;
+    assert_eq!((orders.len(), staged.len()), (1, 1));
+    for answer in &answers {
+        match answer {
+            Keyed::First(placed) | Keyed::Replayed(placed) => assert_eq!(placed.0.id, orders[0]),
+            // Another batch was just placing it.
+            Keyed::InProgress => {}
+            Keyed::KeyReused => panic!("the bodies are alike"),
         }
-        assert_eq!(rows(pool).await, (ids.clone(), ids));
-    });
+    }
+    let other = shelf.placing().commit(&[order("alice", "9.00", Some("k"))]).await;
+    assert_eq!(other.expect("answered"), [Keyed::KeyReused]);
 }
 
-#[test]
-fn a_batch_that_is_committed_twice_is_placed_once() {
-    let database = database();
-    database.block_on(async {
-        let pool = database.pool();
-        let orders = PlaceOrders::new(pool.clone());
-        let mut batch = vec![order("alice", "1.00", None), order("alice", "2.00", None)];
-        let first = orders.commit(&batch).await.expect("placed");
-        // Its COMMIT took effect, and only the answer was lost; the second try has company.
-        batch.push(order("bob", "3.00", None));
-        let again = orders.commit(&batch).await.expect("placed");
-        assert_eq!(again[..2], first);
-        let (orders, staged) = rows(pool).await;
-        assert_eq!((orders.len(), staged.len()), (3, 3));
-    });
+async fn a_key_belongs_to_its_user<S: Shelf>(shelf: S) {
+    let batch = [order("alice", "1.00", Some("k")), order("bob", "1.00", Some("k"))];
+    let placed = shelf.placing().commit(&batch).await.expect("placed");
+    assert!(
+        placed.iter().all(|answer| matches!(answer, Keyed::First(_))),
+        "{placed:?}"
+    );
 }
 
-#[test]
-fn copies_under_one_key_make_one_order_wherever_they_meet() {
-    let database = database();
-    database.block_on(async {
-        let pool = database.pool();
-        let answers = join_all((0..6).map(|_| {
-            let orders = PlaceOrders::new(pool.clone());
-            let batch = [order("alice", "1.00", Some("k")), order("alice", "1.00", Some("k"))];
-            async move { orders.commit(&batch).await.expect("placed") }
-        }))
-        .await
-        .concat();
-        let is_first = |answer: &&Keyed<Placed>| matches!(answer, Keyed::First(_));
-        assert_eq!(answers.iter().filter(is_first).count(), 1);
-        let (orders, staged) = rows(pool).await;
-        assert_eq!((orders.len(), staged.len()), (1, 1));
-        for answer in &answers {
-            match answer {
-                Keyed::First(placed) | Keyed::Replayed(placed) => assert_eq!(placed.0.id, orders[0]),
-                // Another batch was just placing it.
-                Keyed::InProgress => {}
-                Keyed::KeyReused => panic!("the bodies are alike"),
-            }
-        }
-        let other = PlaceOrders::new(pool.clone())
-            .commit(&[order("alice", "9.00", Some("k"))])
-            .await;
-        assert_eq!(other.expect("answered"), [Keyed::KeyReused]);
-    });
+async fn a_key_gives_the_answer_as_it_was_then<S: Shelf>(shelf: S) {
+    let first = shelf.placing().commit(&[order("alice", "1.00", Some("k"))]).await;
+    let again = shelf.placing().commit(&[order("alice", "1.00", Some("k"))]).await;
+    let [Keyed::First(first)] = &first.expect("placed")[..] else {
+        panic!("it is the first")
+    };
+    assert_eq!(again.expect("answered"), [Keyed::Replayed(first.clone())]);
 }
 
-#[test]
-fn a_key_belongs_to_its_user() {
-    let database = database();
-    database.block_on(async {
-        let batch = [order("alice", "1.00", Some("k")), order("bob", "1.00", Some("k"))];
-        let placed = PlaceOrders::new(database.pool().clone())
-            .commit(&batch)
-            .await
-            .expect("placed");
-        assert!(
-            placed.iter().all(|answer| matches!(answer, Keyed::First(_))),
-            "{placed:?}"
-        );
-    });
-}
-
-#[test]
-fn what_cannot_be_stored_is_the_requests_fault_and_leaves_nothing() {
-    let database = database();
-    database.block_on(async {
-        let pool = database.pool();
+async fn what_cannot_be_stored_is_the_requests_fault_and_leaves_nothing<S: Shelf>(shelf: S) {
+    for description in ["x".repeat(501), "nothing\0at all".to_owned()] {
         let mut bad = order("alice", "1.00", None);
-        bad.description = Some("x".repeat(501));
+        bad.description = Some(description);
         let batch = [order("bob", "1.00", None), bad];
-        let refused = PlaceOrders::new(pool.clone()).commit(&batch).await;
+        let refused = shelf.placing().commit(&batch).await;
         assert!(matches!(refused, Err(StoreError::Record { .. })), "{refused:?}");
-        assert_eq!(rows(pool).await, (vec![], vec![]));
-    });
+        assert_eq!(shelf.rows().await, (vec![], vec![]));
+    }
+    let mut long = order("alice", "1.00", None);
+    long.description = Some("ä".repeat(500));
+    shelf
+        .placing()
+        .commit(&[long])
+        .await
+        .expect("characters count, not bytes");
 }
 
-#[test]
-fn an_order_of_another_time_is_not_accepted() {
-    let database = database();
-    database.block_on(async {
-        let pool = database.pool();
-        let mut late = order("alice", "1.00", None);
-        late.order_id = uuid::Builder::from_unix_timestamp_millis(1_600_000_000_000, &[7; 10]).into_uuid();
-        let refused = PlaceOrders::new(pool.clone()).commit(&[late]).await;
-        assert!(matches!(refused, Err(StoreError::Transient { .. })), "{refused:?}");
-        assert_eq!(rows(pool).await, (vec![], vec![]));
-    });
+async fn the_key_of_a_refused_order_stays_free<S: Shelf>(shelf: S) {
+    let mut bad = order("alice", "1.00", Some("k"));
+    bad.description = Some("x".repeat(501));
+    let refused = shelf.placing().commit(&[bad]).await;
+    assert!(matches!(refused, Err(StoreError::Record { .. })), "{refused:?}");
+    let placed = shelf.placing().commit(&[order("alice", "2.00", Some("k"))]).await;
+    assert!(matches!(placed.expect("placed")[..], [Keyed::First(_)]));
+}
+
+async fn an_order_of_another_time_is_not_accepted<S: Shelf>(shelf: S) {
+    let mut late = order("alice", "1.00", None);
+    late.order_id = uuid::Builder::from_unix_timestamp_millis(1_600_000_000_000, &[7; 10]).into_uuid();
+    let refused = shelf.placing().commit(&[late]).await;
+    assert!(matches!(refused, Err(StoreError::Transient { .. })), "{refused:?}");
+    assert_eq!(shelf.rows().await, (vec![], vec![]));
 }
 
 #[test]

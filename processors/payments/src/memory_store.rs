@@ -111,8 +111,9 @@ impl MemoryCharging {
     }
 }
 
-/// Locks the accounts of some users, in their order by key.
+/// Locks the accounts of some users, in their order by key. Where there is none, there is no row to lock.
 async fn lock_accounts<'a>(
+    store: &MemoryCharging,
     tx: &mut MemoryTx,
     users: impl Iterator<Item = &'a str>,
 ) -> Result<Vec<&'a str>, StoreError> {
@@ -124,7 +125,9 @@ async fn lock_accounts<'a>(
     users.dedup();
     if !seeded_bug::is_on(Bug::LostUpdate) {
         for user in &users {
-            tx.lock(format!("account {user}")).await?;
+            if store.account(user).is_some() {
+                tx.lock(format!("account {user}")).await?;
+            }
             // Locks of one statement are taken one after the other, too.
             if seeded_bug::is_on(Bug::LocksUnsorted) {
                 tx.statement("load the next account").await?;
@@ -139,7 +142,7 @@ impl StateStore<PaymentRequest> for MemoryCharging {
     type State = Charging;
 
     async fn load(&self, tx: &mut MemoryTx, batch: &[&Record<PaymentRequest>]) -> Result<Charging, StoreError> {
-        let users = lock_accounts(tx, batch.iter().map(|record| record.event.user_id.as_str())).await?;
+        let users = lock_accounts(self, tx, batch.iter().map(|record| record.event.user_id.as_str())).await?;
         let accounts = self.find(&users);
         tx.statement("load the attempts").await?;
         let tables = self.tables();
@@ -181,10 +184,8 @@ impl StateStore<PaymentRequest> for MemoryCharging {
             tx.lock(format!("attempt {order_id}")).await?;
             let is_known = self.attempt(*order_id).is_some() && !seeded_bug::is_on(Bug::AttemptsIgnored);
             if is_known || self.tables().refused.contains(order_id) {
-                return Err(StoreError::Record {
-                    doing: "could not save the batch".to_owned(),
-                    source: format!("an attempt for order {order_id} breaks a constraint").into(),
-                });
+                let why = format!("an attempt for order {order_id} breaks a constraint");
+                return Err(tx.refuse("could not save the batch", why));
             }
         }
         state
@@ -232,7 +233,7 @@ impl MemoryTopUps {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let users = lock_accounts(tx, batch.iter().map(|top_up| top_up.user_id.as_str())).await?;
+        let users = lock_accounts(&self.store, tx, batch.iter().map(|top_up| top_up.user_id.as_str())).await?;
         let found = self.store.find(&users);
         tx.statement("read the ledger").await?;
         let committed = self.committed(batch);

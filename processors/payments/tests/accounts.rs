@@ -1,24 +1,13 @@
-//! Accounts on a real Postgres: opening, topping up, and what the service's role may not do.
-
-use std::sync::Arc;
+//! Accounts on a real Postgres: opening, pages, and what the service's role may not do.
 
 use futures_util::future::join_all;
-use payments::accounts::{find_account, list_transactions};
-use payments::{OpenAccount, OpenAccounts, TopUp, TopUpAccounts, ToppedUp};
-use schemas::{Amount, Balance};
+use payments::accounts::list_transactions;
+use payments::{OpenAccount, OpenAccounts, TopUp, TopUpAccounts};
+use schemas::Balance;
 use sqlx::PgPool;
 use streams::CommitBatch as _;
-use streams::request_keys::{Keyed, RequestKey};
 use streams::testing::TestDatabase;
 use uuid::Uuid;
-
-fn amount(text: &str) -> Amount {
-    text.parse().expect("an amount")
-}
-
-fn balance(text: &str) -> Balance {
-    text.parse().expect("a balance")
-}
 
 fn database() -> TestDatabase {
     TestDatabase::create(&[&payments::MIGRATOR])
@@ -31,34 +20,18 @@ fn opening(user: &str) -> OpenAccount {
     }
 }
 
-fn top_up(user: &str, text: &str, key: Option<&str>) -> TopUp {
-    let key = key.map(|key| RequestKey {
-        scope: user.to_owned(),
-        route: "POST /accounts/topup",
-        key: key.to_owned(),
-        fingerprint: text.as_bytes().to_vec(),
-    });
+fn top_up(user: &str, text: &str) -> TopUp {
     TopUp {
         line_id: Uuid::now_v7(),
         user_id: user.to_owned(),
-        amount: amount(text),
-        key,
+        amount: text.parse().expect("an amount"),
+        key: None,
     }
 }
 
 async fn open(pool: &PgPool, users: &[&str]) {
     let batch: Vec<OpenAccount> = users.iter().map(|user| opening(user)).collect();
     OpenAccounts::new(pool.clone()).commit(&batch).await.expect("opened");
-}
-
-/// The balances after each top-up, or what was answered instead.
-fn balances(answers: Vec<Keyed<ToppedUp>>) -> Vec<Result<Balance, ToppedUp>> {
-    let balance = |answer| match answer {
-        Keyed::First(ToppedUp::Done(view)) | Keyed::Replayed(ToppedUp::Done(view)) => Ok(view.balance),
-        Keyed::First(other) | Keyed::Replayed(other) => Err(other),
-        other @ (Keyed::KeyReused | Keyed::InProgress) => panic!("{other:?}"),
-    };
-    answers.into_iter().map(balance).collect()
 }
 
 #[test]
@@ -99,119 +72,12 @@ fn an_opening_that_is_committed_twice_is_new_both_times() {
 }
 
 #[test]
-fn top_ups_of_a_batch_are_decided_in_order() {
-    let database = database();
-    database.block_on(async {
-        let pool = database.pool();
-        open(pool, &["alice", "bob"]).await;
-        let batch = [
-            top_up("alice", "9999999999999.00", None),
-            top_up("bob", "1.00", None),
-            top_up("alice", "1.00", None),
-            top_up("alice", "0.99", None),
-            top_up("nobody", "1.00", None),
-            top_up("bob", "2.00", None),
-        ];
-        let answers = TopUpAccounts::new(pool.clone())
-            .commit(&batch)
-            .await
-            .expect("committed");
-        let expected = [
-            Ok(balance("9999999999999.00")),
-            Ok(balance("1.00")),
-            Err(ToppedUp::BalanceLimitExceeded),
-            Ok(balance("9999999999999.99")),
-            Err(ToppedUp::AccountNotFound),
-            Ok(balance("3.00")),
-        ];
-        assert_eq!(balances(answers), expected);
-        let alice = find_account(pool, "alice").await.expect("read").expect("open");
-        assert_eq!((alice.balance, alice.version), (balance("9999999999999.99"), 2));
-    });
-}
-
-#[test]
-fn a_top_up_that_is_committed_twice_adds_once() {
-    let database = database();
-    database.block_on(async {
-        let pool = database.pool();
-        open(pool, &["alice"]).await;
-        let accounts = TopUpAccounts::new(pool.clone());
-        let batch = [top_up("alice", "5.00", None), top_up("alice", "5.00", Some("k"))];
-        let expected = [Ok(balance("5.00")), Ok(balance("10.00"))];
-        for _ in 0..3 {
-            assert_eq!(balances(accounts.commit(&batch).await.expect("committed")), expected);
-        }
-        let lines = list_transactions(pool, "alice", None, 10)
-            .await
-            .expect("read")
-            .expect("open");
-        assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0].balance_after, balance("10.00"));
-    });
-}
-
-#[test]
-fn a_key_remembers_that_there_was_no_account() {
-    let database = database();
-    database.block_on(async {
-        let pool = database.pool();
-        let accounts = TopUpAccounts::new(pool.clone());
-        let first = accounts
-            .commit(&[top_up("late", "5.00", Some("k"))])
-            .await
-            .expect("committed");
-        assert_eq!(balances(first), [Err(ToppedUp::AccountNotFound)]);
-        open(pool, &["late"]).await;
-        let again = accounts
-            .commit(&[top_up("late", "5.00", Some("k"))])
-            .await
-            .expect("committed");
-        assert_eq!(again, [Keyed::Replayed(ToppedUp::AccountNotFound)]);
-        let other = accounts
-            .commit(&[top_up("late", "5.00", Some("k2"))])
-            .await
-            .expect("committed");
-        assert_eq!(balances(other), [Ok(balance("5.00"))]);
-    });
-}
-
-#[test]
-fn batches_at_the_same_time_lose_no_top_up() {
-    let database = database();
-    database.block_on(async {
-        let pool = database.pool();
-        open(pool, &["alice", "bob", "carol"]).await;
-        let accounts = Arc::new(TopUpAccounts::new(pool.clone()));
-        let work = (0..6).map(|number| {
-            let accounts = accounts.clone();
-            async move {
-                // Each in another sequence: whoever locked in the sequence of the requests would wait in a ring.
-                let mut users = ["alice", "bob", "carol"];
-                users.rotate_left(number % 3);
-                for _ in 0..20 {
-                    let batch = users.map(|user| top_up(user, "0.10", None));
-                    accounts.commit(&batch).await.expect("committed");
-                }
-            }
-        });
-        join_all(work).await;
-        for user in ["alice", "bob", "carol"] {
-            let account = find_account(pool, user).await.expect("read").expect("open");
-            assert_eq!((account.balance, account.version), (balance("12.00"), 120), "{user}");
-        }
-    });
-}
-
-#[test]
 fn transactions_come_in_pages_newest_first() {
     let database = database();
     database.block_on(async {
         let pool = database.pool();
         open(pool, &["alice"]).await;
-        let batch: Vec<TopUp> = (1..=5)
-            .map(|number| top_up("alice", &format!("{number}.00"), None))
-            .collect();
+        let batch: Vec<TopUp> = (1..=5).map(|number| top_up("alice", &format!("{number}.00"))).collect();
         TopUpAccounts::new(pool.clone())
             .commit(&batch)
             .await
@@ -239,7 +105,7 @@ fn the_services_role_cannot_change_what_is_written() {
         let pool = database.pool();
         open(pool, &["alice"]).await;
         TopUpAccounts::new(pool.clone())
-            .commit(&[top_up("alice", "5.00", None)])
+            .commit(&[top_up("alice", "5.00")])
             .await
             .expect("committed");
         for statement in [

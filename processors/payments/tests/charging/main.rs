@@ -3,3 +3,4 @@
 mod reference_ledger;
 mod scenarios;
 mod support;
+mod top_ups;
