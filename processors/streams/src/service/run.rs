@@ -28,7 +28,7 @@ use crate::relay::{PgOutbox, Relay, RelayConfig, Retention, maintain_partitions}
 use crate::runner::{Runner, RunnerState, RunnerStatus};
 use crate::topology::Topology;
 
-/// Far longer than a batch may take; librdkafka's own.
+/// Far longer than a batch may take; what the client does by itself.
 const MAX_POLL_INTERVAL_MS: u32 = 300_000;
 
 pub(super) async fn run(

@@ -30,7 +30,7 @@ impl SimulatedCluster {
     }
 }
 
-/// Runs a scenario under many seeds: each is another order of steps, and other delays.
+/// Runs a scenario under many seeds: each is another sequence of steps, with other delays.
 pub(super) fn run_seeds(scenario: impl for<'a> Fn(&'a SimulatedCluster) -> Pin<Box<dyn Future<Output = ()> + 'a>>) {
     for seed in 0..SEEDS {
         let runtime = tokio::runtime::Builder::new_current_thread()
