@@ -81,6 +81,7 @@ pub(crate) fn judge(world: &World, wishes: &[Wish], notebook: &[Tried]) -> Optio
         .or_else(|| top_ups(world, wishes, notebook))
         .or_else(|| attempts(world, &orders))
         .or_else(|| ledger(world, &orders))
+        .or_else(|| declines(world, &orders))
         .or_else(|| events(world, &orders))
         .or_else(|| order_per_key(world, &orders))
 }
@@ -300,6 +301,31 @@ fn ledger(world: &World, orders: &[Order]) -> Option<Violation> {
         "a balance is the sum of its ledger",
         format!("{user}: {is:?}, not {account:?}"),
     )
+}
+
+/// A decline for want of money names a version of the account, and the balance after that version was too small.
+fn declines(world: &World, orders: &[Order]) -> Option<Violation> {
+    let mut balances: HashMap<(String, i64), Balance> = HashMap::new();
+    balances.extend(USERS[..3].iter().map(|user| (((*user).to_owned(), 1), opening())));
+    let top_ups = world.payments.top_ups().into_iter();
+    balances.extend(top_ups.map(|(_, user, version, balance)| ((user, version), balance)));
+    let debits = world.payments.ledger().into_iter();
+    balances.extend(debits.map(|line| ((line.user_id, line.version), line.balance_after)));
+    for order in orders {
+        let attempt = world.payments.attempt(order.id)?;
+        if attempt.declined.as_deref() != Some("insufficient_funds") {
+            continue;
+        }
+        let version = attempt.declined_on_version;
+        let balance = version.and_then(|version| balances.get(&(order.user_id.clone(), version)));
+        if balance.is_none_or(|balance| balance.checked_sub(order.amount).is_some()) {
+            return broken(
+                "a decline names a balance that was too small",
+                format!("{attempt:?}, {balance:?}"),
+            );
+        }
+    }
+    None
 }
 
 /// One request per order, one status per request that was applied, and nothing published that was not committed.
