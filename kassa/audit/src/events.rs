@@ -1,179 +1,228 @@
-//! Whether every event was delivered, once, in the order of its key.
+//! Whether every event was delivered once, and belongs to a row.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use futures_util::TryStreamExt as _;
-use sqlx::{PgPool, Row as _};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::finding::{Finding, Kind};
-use crate::snapshot::Snapshot;
+use crate::finding::{Exhibit, Kind, Offences, Side};
+use crate::rows::{Parked, Place, Reach, Staged};
 
-/// Events of one topic: who stages them, and for which thing there must be exactly one.
-#[derive(Clone, Copy)]
+/// Events of one topic: who stages them, who applies them, and which rows they belong to.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
-    topic: &'static str,
-    /// Things without their event, or with two; as far back as the outbox reaches.
-    one_each: &'static str,
-    rule: &'static str,
+    pub(crate) topic: &'static str,
+    /// The group that applies them.
+    pub(crate) group: &'static str,
+    pub(crate) sender: Side,
+    pub(crate) receiver: Side,
+    /// A thing must have its event.
+    pub(crate) one_each: &'static str,
+    /// Applying the event must have left its row.
+    pub(crate) has_effect: &'static str,
 }
 
 pub(crate) const REQUESTS: Flow = Flow {
     topic: "payment-request",
-    one_each: "
-        with e as (select subject::uuid as id, count(*) as events from streams.outbox
-                    where topic = 'payment-request' group by subject)
-        select concat('order ', coalesce(o.id, e.id), ' has ', coalesce(e.events, 0), ' requests') from orders o
-          full join e using (id)
-         where (o.id is null or e.id is null or e.events <> 1)
-           and (o.id is null or o.created_at >= (select min(staged_at) from streams.outbox)) limit 1",
-    rule: "an order has one request",
+    group: "payments",
+    sender: Side::Orders,
+    receiver: Side::Payments,
+    one_each: "an order has one request",
+    has_effect: "a received request has its attempt",
 };
 
 pub(crate) const STATUSES: Flow = Flow {
     topic: "payment-status",
-    // Asked for again under another event id, an attempt is answered again: at least one.
-    one_each: "
-        with e as (select distinct subject::uuid as order_id from streams.outbox where topic = 'payment-status')
-        select concat('attempt for order ', coalesce(p.order_id, e.order_id)) from payment_attempts p
-          full join e using (order_id)
-         where (p.order_id is null or e.order_id is null)
-           and (p.order_id is null or p.decided_at >= (select min(staged_at) from streams.outbox)) limit 1",
-    rule: "an attempt is answered",
+    group: "orders",
+    sender: Side::Payments,
+    receiver: Side::OrdersLater,
+    one_each: "an attempt is answered",
+    has_effect: "a received status has closed its order",
 };
 
-pub(crate) struct Delivered {
-    pub(crate) events: u64,
-    pub(crate) on_their_way: u64,
-    pub(crate) findings: Vec<Finding>,
-}
-
-/// Where an event was staged, and where it came to lie.
-struct Placed {
-    id: i64,
-    partition: i32,
-    offset: i64,
-    xid: String,
-    staged_at: f64,
-}
-
-impl std::fmt::Display for Placed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (id, xid, partition, offset) = (self.id, &self.xid, self.partition, self.offset);
-        write!(f, "outbox id {id} of transaction {xid} is at {partition}@{offset}")
-    }
-}
-
-/// Longer than any transaction of a service lasts.
-const TRANSACTION_MAX_SECONDS: f64 = 90.0;
-
-impl Placed {
-    /// Two transactions at once have no order but that of their commits, which ids do not tell: two replicas may take
-    /// two orders of one user at the same time. Within one, and where they cannot have met, ids tell it.
-    fn must_precede(&self, later: &Self) -> bool {
-        self.xid == later.xid || later.staged_at - self.staged_at > TRANSACTION_MAX_SECONDS
+impl Flow {
+    pub(crate) fn both(&self, event: u128) -> Vec<Exhibit> {
+        vec![
+            Exhibit::staged(self.sender, event),
+            Exhibit::received(self.receiver, event),
+        ]
     }
 
-    fn precedes(&self, later: &Self) -> bool {
-        self.partition == later.partition && self.offset < later.offset
-    }
-}
-
-const STAGED: &str = "
-    select event_id, record_key, id, staged_at < now() - $2 * interval '1 s', xid::text,
-           extract(epoch from staged_at)::float8
-      from streams.outbox where topic = $1 order by id";
-const RECEIVED: &str = "
-    select i.event_id, i.partition, i.\"offset\" from streams.inbox i
-      join streams.subscription s on s.id = i.subscription_id where s.topic = $1";
-const PARKED: &str = "
-    select d.event_id from streams.dead_letter d join streams.subscription s on s.id = d.subscription_id
-     where s.topic = $1 and d.event_id is not null";
-
-/// `receiver` was taken after `sender`; `now` is the sender's database, asked once more about events staged in between.
-pub(crate) async fn audit(
-    sender: &mut Snapshot,
-    receiver: &mut Snapshot,
-    flow: Flow,
-    now: &PgPool,
-    grace: Duration,
-) -> sqlx::Result<Delivered> {
-    let mut received: HashMap<Uuid, (i32, i64)> = HashMap::new();
-    let mut rows = sqlx::query(RECEIVED).bind(flow.topic).fetch(&mut *receiver.tx);
-    while let Some(row) = rows.try_next().await? {
-        received.insert(row.get(0), (row.get(1), row.get(2)));
-    }
-    drop(rows);
-    let parked: Vec<Uuid> = sqlx::query_scalar(PARKED)
-        .bind(flow.topic)
-        .fetch_all(&mut *receiver.tx)
-        .await?;
-    let parked: HashSet<Uuid> = parked.into_iter().collect();
-    // An operator has seen these, and answers for them.
-    received.retain(|event, _| !parked.contains(event));
-    let mut delivered = Delivered {
-        events: 0,
-        on_their_way: 0,
-        findings: Vec::new(),
-    };
-    let (mut lost, mut reordered) = (None, None);
-    let mut last: HashMap<String, Placed> = HashMap::new();
-    let mut rows = sqlx::query(STAGED)
-        .bind(flow.topic)
-        .bind(grace.as_secs_f64())
-        .fetch(&mut *sender.tx);
-    while let Some(row) = rows.try_next().await? {
-        let (event, key, id): (Uuid, String, i64) = (row.get(0), row.get(1), row.get(2));
-        delivered.events += 1;
-        let Some((partition, offset)) = received.remove(&event) else {
-            let is_overdue: bool = row.get(3);
-            if is_overdue && !parked.contains(&event) {
-                lost.get_or_insert_with(|| format!("event {event} of {key}, outbox id {id}"));
-            }
-            delivered.on_their_way += u64::from(!is_overdue && !parked.contains(&event));
-            continue;
-        };
-        let placed = Placed {
-            id,
-            partition,
-            offset,
-            xid: row.get(4),
-            staged_at: row.get(5),
-        };
-        if let Some(before) = last.get(&key)
-            && before.must_precede(&placed)
-            && !before.precedes(&placed)
-        {
-            reordered.get_or_insert_with(|| format!("key {key}: {before}, {placed}"));
+    fn row(&self, side: Side, order: u128) -> Exhibit {
+        match side {
+            Side::Payments => Exhibit::attempt(order),
+            side => Exhibit::order(side, order),
         }
-        last.insert(key, placed);
     }
-    drop(rows);
-    let unknown = never_staged(received, flow.topic, now).await?;
-    for (kind, rule, rows) in [
-        (Kind::Lost, "an event is delivered", lost),
-        (Kind::OutOfOrder, "events of a key keep their order", reordered),
-        (Kind::Doubled, "what was received was staged", unknown),
-        (Kind::Lost, flow.rule, sender.first(flow.one_each).await?),
-    ] {
-        delivered.findings.extend(rows.map(|rows| Finding { kind, rule, rows }));
-    }
-    Ok(delivered)
 }
 
-/// Of events that were not in the sender's snapshot: the first that is not in its outbox now either, as far as that
-/// reaches back.
-async fn never_staged(received: HashMap<Uuid, (i32, i64)>, topic: &str, now: &PgPool) -> sqlx::Result<Option<String>> {
-    let ids: Vec<Uuid> = received.keys().copied().collect();
-    let unknown: Option<Uuid> = sqlx::query_scalar(
-        "select r.id from unnest($1::uuid[]) as r(id)
-          where not exists (select from streams.outbox o where o.event_id = r.id and o.topic = $2)
-            and r.id >= streams.uuid_from_time((select min(staged_at) from streams.outbox)) limit 1",
-    )
-    .bind(&ids)
-    .bind(topic)
-    .fetch_optional(now)
-    .await?;
-    Ok(unknown.map(|id| format!("event {id} at {:?}", received.get(&id))))
+/// Both sides of a flow. `received` and `parked` are of a later moment than `staged`.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) flow: Flow,
+    pub(crate) staged: Vec<Staged>,
+    pub(crate) received: HashMap<u128, Place>,
+    pub(crate) parked: Parked,
 }
+
+/// What has not arrived.
+#[derive(Debug, Default)]
+pub(crate) struct Underway {
+    /// Staged less than the grace ago.
+    pub(crate) on_their_way: u64,
+    /// Staged longer ago than that.
+    pub(crate) overdue: Vec<u128>,
+}
+
+impl Delivery {
+    /// An operator has it, or had it and answers for it.
+    pub(crate) fn is_parked(&self, event: &Staged) -> bool {
+        self.parked.events.contains_key(&event.event) || self.parked.undecoded_keys.contains(&event.key)
+    }
+
+    pub(crate) fn underway(&self) -> Underway {
+        let mut underway = Underway::default();
+        for event in &self.staged {
+            if self.received.contains_key(&event.event) || self.is_parked(event) {
+                continue;
+            }
+            if event.is_overdue {
+                underway.overdue.push(event.event);
+            } else {
+                underway.on_their_way += 1;
+            }
+        }
+        underway
+    }
+
+    /// Each event has its row, under the row's key, and has had its effect if it was applied.
+    pub(crate) fn compare_rows(
+        &self,
+        has_row: impl Fn(u128) -> bool,
+        key_of: impl Fn(u128) -> Option<u64>,
+        has_effect: impl Fn(u128) -> bool,
+        offences: &mut Offences,
+    ) {
+        let Flow { sender, receiver, .. } = self.flow;
+        let mut seen = HashSet::with_capacity(self.staged.len());
+        for event in &self.staged {
+            if !seen.insert(event.event) {
+                offences.note(Kind::Doubled, "an event is staged once", || self.flow.both(event.event));
+            }
+            let Some(order) = event.order.filter(|order| has_row(*order)) else {
+                offences.note(Kind::Doubled, "an event has its row", || {
+                    let row = self.flow.row(sender, event.order.unwrap_or_default());
+                    vec![Exhibit::staged(sender, event.event), row]
+                });
+                continue;
+            };
+            let rows = |side| vec![Exhibit::staged(sender, event.event), self.flow.row(side, order)];
+            if key_of(order).is_some_and(|key| key != event.key) {
+                offences.note(Kind::Wrong, "an event has the key of its row", || rows(sender));
+            }
+            let was_discarded = self.parked.events.get(&event.event) == Some(&true);
+            if self.received.contains_key(&event.event) && !was_discarded && !has_effect(order) {
+                offences.note(Kind::Lost, self.flow.has_effect, || {
+                    let mut rows = self.flow.both(event.event);
+                    rows.push(self.flow.row(receiver, order));
+                    rows
+                });
+            }
+        }
+    }
+
+    /// Each thing has its event, as far back as the outbox reaches; `at_most_one` of them if it says so.
+    pub(crate) fn compare_things(
+        &self,
+        things: impl Iterator<Item = (u128, bool)>,
+        at_most_one: bool,
+        offences: &mut Offences,
+    ) {
+        let mut events: HashMap<u128, u32> = HashMap::with_capacity(self.staged.len());
+        for order in self.staged.iter().filter_map(|event| event.order) {
+            *events.entry(order).or_default() += 1;
+        }
+        let sender = self.flow.sender;
+        for (order, must_have) in things {
+            let kind = match events.get(&order) {
+                None if must_have => Kind::Lost,
+                Some(2..) if at_most_one => Kind::Doubled,
+                _ => continue,
+            };
+            offences.note(kind, self.flow.one_each, || {
+                vec![self.flow.row(sender, order), Exhibit::staged_for(sender, order)]
+            });
+        }
+    }
+
+    /// What was applied was staged. `now` is the sender's database, asked once more about what came in between.
+    pub(crate) async fn compare_received(
+        &self,
+        reach: Reach,
+        now: &PgPool,
+        offences: &mut Offences,
+    ) -> sqlx::Result<()> {
+        let staged: HashSet<u128> = self.staged.iter().map(|event| event.event).collect();
+        let unknown = self
+            .received
+            .keys()
+            .filter(|event| !staged.contains(event) && reach.covers_event(**event));
+        let mut unknown: Vec<Uuid> = unknown.map(|event| Uuid::from_u128(*event)).collect();
+        unknown.sort_unstable();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let never: Option<Uuid> = sqlx::query_scalar(
+            "select r.id from unnest($1::uuid[]) as r(id)
+              where not exists (select from streams.outbox o where o.event_id = r.id and o.topic = $2) limit 1",
+        )
+        .bind(&unknown)
+        .bind(self.flow.topic)
+        .fetch_optional(now)
+        .await?;
+        if let Some(event) = never {
+            let both = || self.flow.both(event.as_u128());
+            offences.note(Kind::Doubled, "what was received was staged", both);
+        }
+        Ok(())
+    }
+
+    /// An event that looks overdue by a clock may only have met a clock that was set. So it is looked for again, for as
+    /// long as the grace by our own, and is lost only if it is still not there.
+    pub(crate) async fn wait_for(
+        &self,
+        overdue: &[u128],
+        now: &PgPool,
+        grace: Duration,
+        offences: &mut Offences,
+    ) -> sqlx::Result<()> {
+        let ids: Vec<Uuid> = overdue.iter().map(|event| Uuid::from_u128(*event)).collect();
+        let began = Instant::now();
+        while !ids.is_empty() {
+            let missing: Option<Uuid> = sqlx::query_scalar(
+                "select e.id from unnest($1::uuid[]) with ordinality as e(id, n)
+                  where not exists (select from streams.inbox i join streams.subscription s on s.id = i.subscription_id
+                                     where i.event_id = e.id and s.topic = $2 and s.consumer_group = $3)
+                    and not exists (select from streams.dead_letter d where d.event_id = e.id)
+                  order by e.n limit 1",
+            )
+            .bind(&ids)
+            .bind(self.flow.topic)
+            .bind(self.flow.group)
+            .fetch_optional(now)
+            .await?;
+            let Some(missing) = missing else { break };
+            if began.elapsed() >= grace {
+                let both = || self.flow.both(missing.as_u128());
+                offences.note(Kind::Lost, "an event is delivered", both);
+                break;
+            }
+            tokio::time::sleep(LOOK_AGAIN.min(grace)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Between two looks for what is overdue.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);

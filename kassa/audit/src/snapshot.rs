@@ -2,6 +2,8 @@
 
 use sqlx::{PgPool, Postgres, Transaction};
 
+use crate::copy::{Fields, copy};
+
 /// One moment of one database.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
@@ -15,13 +17,21 @@ impl Snapshot {
         sqlx::query("set transaction isolation level repeatable read, read only")
             .execute(&mut *tx)
             .await?;
-        // The snapshot is taken by the first query, not by the statement above.
-        sqlx::query("select 1").execute(&mut *tx).await?;
+        // The books are joined whole: in memory, not by way of the disk, and without compiling each question first.
+        // The snapshot is taken by this query, not by the statement above.
+        sqlx::query("select set_config('work_mem', '256MB', true), set_config('jit', 'off', true)")
+            .execute(&mut *tx)
+            .await?;
         Ok(Self { tx })
     }
 
     /// The first row of a query that should find none, as text.
     pub(crate) async fn first(&mut self, query: &'static str) -> sqlx::Result<Option<String>> {
         sqlx::query_scalar(query).fetch_optional(&mut *self.tx).await
+    }
+
+    /// Shows each row of a query.
+    pub(crate) async fn copy(&mut self, query: &str, each: impl FnMut(Fields<'_>)) -> sqlx::Result<()> {
+        copy(&mut self.tx, query, each).await
     }
 }

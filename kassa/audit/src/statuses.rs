@@ -1,99 +1,69 @@
-//! Whether every order says what its attempt says.
+//! Whether every order says what its attempt says, and has said so since its end.
 
-use std::collections::HashMap;
-
-use futures_util::TryStreamExt as _;
-use sqlx::postgres::PgRow;
-use sqlx::{PgPool, Row as _};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::finding::{Finding, Kind};
-use crate::snapshot::Snapshot;
+use crate::finding::{Exhibit, Kind, Offences, Side};
+use crate::rows::{Attempts, Order};
 
-/// What both databases must agree about: user, amount, outcome, reason.
-type Terms = (String, String, String, Option<String>);
-
-const ORDERS: &str = "select id, user_id, amount::text, status, status_reason from orders";
-const ATTEMPTS: &str = "select order_id, user_id, amount::text, status, reason from payment_attempts";
-
-pub(crate) struct Statuses {
-    pub(crate) orders: u64,
-    pub(crate) open: u64,
-    pub(crate) findings: Vec<Finding>,
-}
-
-/// `payments` was taken after `orders`; `now` is asked once more about attempts whose order came in between.
-pub(crate) async fn audit(orders: &mut Snapshot, payments: &mut Snapshot, now: &PgPool) -> sqlx::Result<Statuses> {
-    let mut attempts: HashMap<Uuid, Terms> = HashMap::new();
-    let mut rows = sqlx::query(ATTEMPTS).fetch(&mut *payments.tx);
-    while let Some(row) = rows.try_next().await? {
-        attempts.insert(row.get(0), terms(&row));
-    }
-    drop(rows);
-    let mut statuses = Statuses {
-        orders: 0,
-        open: 0,
-        findings: Vec::new(),
-    };
-    let (mut without, mut differs) = (None, None);
-    let mut rows = sqlx::query(ORDERS).fetch(&mut *orders.tx);
-    while let Some(row) = rows.try_next().await? {
-        let (id, order) = (row.get::<Uuid, _>(0), terms(&row));
-        statuses.orders += 1;
-        let attempt = attempts.remove(&id);
-        match (expected(&order), attempt) {
-            // Open: the attempt may be there already, but for the same user and amount.
-            (None, attempt) => {
-                statuses.open += 1;
-                if attempt
-                    .as_ref()
-                    .is_some_and(|attempt| (&attempt.0, &attempt.1) != (&order.0, &order.1))
-                {
-                    differs.get_or_insert_with(|| format!("order {id} {order:?}, attempt {attempt:?}"));
-                }
+/// Compares both sides; tells how many orders are open. `attempts` are of a later moment than `orders`.
+pub(crate) fn compare(orders: &[Order], attempts: &Attempts, offences: &mut Offences) -> u64 {
+    let mut open = 0;
+    for order in orders {
+        let both = || vec![Exhibit::order(Side::Orders, order.id), Exhibit::attempt(order.id)];
+        let attempt = attempts.by_order.get(&order.id);
+        let Some(decision) = order.decision else {
+            open += 1;
+            if order.was_closed {
+                offences.note(Kind::Wrong, "an open order was never closed", both);
             }
-            (Some(_), None) => {
-                without.get_or_insert_with(|| format!("order {id} {order:?}"));
+            // It may have been decided already, but for the same user and amount.
+            if attempt.is_some_and(|attempt| attempt.terms != order.terms) {
+                offences.note(Kind::Wrong, "an order says what its attempt says", both);
             }
-            (Some(expected), Some(attempt)) if expected != attempt => {
-                differs.get_or_insert_with(|| format!("order {id} {order:?}, attempt {attempt:?}"));
+            continue;
+        };
+        match attempt {
+            None => offences.note(Kind::Wrong, "a closed order has an attempt", both),
+            Some(attempt) if (attempt.terms, attempt.decision) != (order.terms, decision) => {
+                offences.note(Kind::Wrong, "an order says what its attempt says", both);
             }
-            (Some(_), Some(_)) => {}
+            // The time is not compared with another: it travelled with the decision, so it names it.
+            Some(attempt) if order.decided_at.is_some_and(|at| at != attempt.decided_at) => {
+                offences.note(Kind::Wrong, "an order was closed by its own decision", both);
+            }
+            Some(_) => {}
         }
     }
-    drop(rows);
-    let orphan = without_order(attempts, now).await?;
-    for (kind, rule, rows) in [
-        (Kind::Wrong, "a closed order has an attempt", without),
-        (Kind::Wrong, "an order says what its attempt says", differs),
-        (Kind::Doubled, "an attempt has its order", orphan),
-    ] {
-        statuses.findings.extend(rows.map(|rows| Finding { kind, rule, rows }));
+    if let Some(order) = attempts.doubled {
+        offences.note(Kind::Doubled, "an order has at most one attempt", || {
+            vec![Exhibit::order(Side::Orders, order), Exhibit::attempt(order)]
+        });
     }
-    Ok(statuses)
+    open
 }
 
-fn terms(row: &PgRow) -> Terms {
-    (row.get(1), row.get(2), row.get(3), row.get(4))
-}
-
-/// The attempt that an order's status follows from; none while it is open.
-fn expected((user, amount, status, reason): &Terms) -> Option<Terms> {
-    let outcome = match status.as_str() {
-        "FINISHED" => "SUCCESS",
-        "CANCELLED" => "FAILED",
-        _ => return None,
-    };
-    Some((user.clone(), amount.clone(), outcome.to_owned(), reason.clone()))
-}
-
-/// Of attempts whose order was not in the snapshot: the first whose order is not there now either.
-async fn without_order(attempts: HashMap<Uuid, Terms>, now: &PgPool) -> sqlx::Result<Option<String>> {
-    let ids: Vec<Uuid> = attempts.keys().copied().collect();
-    let there: Vec<Uuid> = sqlx::query_scalar("select id from orders where id = any($1)")
-        .bind(&ids)
-        .fetch_all(now)
-        .await?;
-    let orphan = attempts.iter().find(|(id, _)| !there.contains(id));
-    Ok(orphan.map(|(id, attempt)| format!("attempt for order {id} {attempt:?}")))
+/// Of attempts whose order was not in the snapshot: one whose order is not there `now` either.
+pub(crate) async fn orphan(
+    orders: &[Order],
+    attempts: &Attempts,
+    now: &PgPool,
+    offences: &mut Offences,
+) -> sqlx::Result<()> {
+    let known: std::collections::HashSet<u128> = orders.iter().map(|order| order.id).collect();
+    let unknown = attempts.by_order.keys().filter(|order| !known.contains(order));
+    let mut unknown: Vec<Uuid> = unknown.map(|order| Uuid::from_u128(*order)).collect();
+    unknown.sort_unstable();
+    let orphan: Option<Uuid> = sqlx::query_scalar(
+        "select a.id from unnest($1::uuid[]) as a(id) where not exists (select from orders o where o.id = a.id) limit 1",
+    )
+    .bind(&unknown)
+    .fetch_optional(now)
+    .await?;
+    if let Some(order) = orphan.map(|order| order.as_u128()) {
+        offences.note(Kind::Doubled, "an attempt has its order", || {
+            vec![Exhibit::order(Side::Orders, order), Exhibit::attempt(order)]
+        });
+    }
+    Ok(())
 }

@@ -1,0 +1,106 @@
+//! Clean books raise no alarm, whatever has happened to them that is no fault.
+
+use std::time::Duration;
+
+use audit::Books;
+use sqlx::PgPool;
+
+use crate::world::{Side, World};
+
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+fn clean_books_raise_no_alarm() {
+    let mut world = World::at_rest();
+    let report = world.audit(Duration::ZERO);
+    assert_eq!(report.findings, []);
+    // Open are gina's, which was given up, and henry's two, which wait for an operator.
+    let counts = (report.orders, report.open, report.on_their_way, report.parked);
+    assert_eq!(counts, (16, 3, 0, 2), "{report}");
+    assert!(
+        report
+            .to_string()
+            .contains("0 lost, 0 doubled, 0 out of order, 0 wrong"),
+        "{report}"
+    );
+
+    world.place("alice", &["1"]);
+    let report = world.audit(LONG);
+    assert_eq!((report.findings.len(), report.on_their_way), (0, 1), "staged");
+    world.deliver_requests();
+    let report = world.audit(LONG);
+    assert_eq!((report.findings.len(), report.on_their_way), (0, 1), "decided");
+    world.deliver_statuses();
+    assert_eq!(world.audit(Duration::ZERO).findings, [], "closed");
+}
+
+#[test]
+fn old_declines_without_a_version_are_counted_and_not_judged() {
+    let world = World::at_rest();
+    world.run(Side::Payments, "update payment_attempts set declined_on_version = null");
+    let report = world.audit(Duration::ZERO);
+    assert_eq!((report.findings.len(), report.not_judged), (0, 3), "{report}");
+}
+
+#[test]
+fn orders_that_were_taken_at_the_same_time_have_no_order_to_keep() {
+    let world = World::at_rest();
+    // As if two replicas had taken alice's 5 and 6 at once, and the later transaction had committed first.
+    world.run(Side::Orders, "update streams.outbox set settled_below = '3'");
+    world.run(
+        Side::Payments,
+        "update streams.inbox i set \"offset\" = 11 - \"offset\" where \"offset\" in (5, 6)",
+    );
+    assert_eq!(world.audit(Duration::ZERO).findings, []);
+}
+
+#[test]
+fn a_topic_that_was_begun_anew_has_no_order_to_compare() {
+    let mut world = World::at_rest();
+    world.run(
+        Side::Payments,
+        "update streams.inbox set \"offset\" = \"offset\" + 100; update streams.consumer_position set next_offset = 0",
+    );
+    world.place("alice", &["1"]);
+    world.deliver();
+    assert_eq!(world.audit(Duration::ZERO).findings, []);
+}
+
+#[test]
+fn clocks_that_are_set_raise_no_alarm() {
+    let mut world = World::at_rest();
+    // The payments database was hours ahead and has been set back, in the middle of its life; orders' went forward.
+    world.run(
+        Side::Payments,
+        "update payment_attempts set decided_at = decided_at + interval '5 hours' where user_id = 'alice';
+         update streams.outbox set staged_at = staged_at + interval '5 hours' where subject in
+                (select order_id::text from payment_attempts where user_id = 'alice')",
+    );
+    world.run(
+        Side::Orders,
+        "update orders set decided_at = decided_at + interval '5 hours' where user_id = 'alice';
+         update streams.outbox set staged_at = staged_at - interval '5 hours' where id > 8;
+         update orders set created_at = created_at - interval '5 hours' where user_id in ('bob', 'dave')",
+    );
+    assert_eq!(world.audit(Duration::ZERO).findings, []);
+
+    // An event that looks hours old, and is just arriving.
+    world.place("alice", &["1"]);
+    world.run(
+        Side::Orders,
+        "update streams.outbox set staged_at = staged_at - interval '5 hours'",
+    );
+    let addresses = world.addresses();
+    let report = std::thread::scope(|scope| {
+        let judge = scope.spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let [orders, payments] = addresses.map(PgPool::connect_lazy_with);
+                Books { orders, payments }.audit(LONG).await.expect("it answers")
+            })
+        });
+        world.deliver();
+        judge.join().expect("the judge is done")
+    });
+    assert_eq!(report.findings, []);
+}
