@@ -70,6 +70,7 @@ impl Cluster for KafkaCluster {
         self.members.borrow_mut().push(member.clone());
         let config = ConsumerConfig {
             brokers: self.brokers.clone(),
+            instance_id: None,
             group: self.name.to_owned(),
             topics: vec![self.name],
             session_timeout_ms: SESSION_TIMEOUT_MS,
