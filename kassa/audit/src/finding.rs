@@ -36,7 +36,7 @@ impl Kind {
 }
 
 /// Every rule that a finding may name. What each looks at, and what it would find, is in docs/operations.md.
-pub const RULES: [&str; 29] = [
+pub const RULES: [&str; 30] = [
     "an account is the sum of its ledger",
     "no balance is below zero",
     "each line of the ledger continues the one before",
@@ -66,6 +66,7 @@ pub const RULES: [&str; 29] = [
     "a received status has closed its order",
     "a letter that was replayed was applied",
     "a letter that is pending was not applied",
+    "a sealed window does not change",
 ];
 
 /// The first offender of a check, with the rows that show it.

@@ -1,9 +1,11 @@
 //! The judge as a program.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use audit::Books;
+use anyhow::Context as _;
+use audit::{Books, Report, Seal};
 use clap::Parser;
 use sqlx::PgPool;
 
@@ -20,6 +22,13 @@ struct Cli {
     /// How long an event may be on its way before it counts as lost.
     #[arg(long, default_value_t = 30)]
     grace_seconds: u64,
+    /// Where to keep what was audited and is final. Without the file everything is audited and sealed; with it, all
+    /// balances and what is new.
+    #[arg(long, value_name = "FILE")]
+    seal: Option<PathBuf>,
+    /// Audit everything, hold it against the seal, and seal it anew if there is no finding.
+    #[arg(long, requires = "seal")]
+    full: bool,
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
@@ -32,7 +41,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         orders: PgPool::connect_lazy(&cli.orders_database_url)?,
         payments: PgPool::connect_lazy(&cli.payments_database_url)?,
     };
-    let report = books.audit(Duration::from_secs(cli.grace_seconds)).await?;
+    let report = audit(&cli, &books).await?;
     if cli.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -46,4 +55,36 @@ async fn main() -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+async fn audit(cli: &Cli, books: &Books) -> anyhow::Result<Report> {
+    let grace = Duration::from_secs(cli.grace_seconds);
+    let Some(file) = &cli.seal else {
+        return books.audit(grace).await;
+    };
+    let before = read(file)?;
+    if let (Some(seal), false) = (&before, cli.full) {
+        return books.audit_since(seal, grace).await;
+    }
+    let (report, seal) = books.audit_and_seal(before.as_ref(), grace).await?;
+    if let Some(seal) = seal {
+        write(file, &seal)?;
+    }
+    Ok(report)
+}
+
+fn read(file: &Path) -> anyhow::Result<Option<Seal>> {
+    if !file.exists() {
+        return Ok(None);
+    }
+    let doing = || format!("could not read the seal {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(doing)?;
+    serde_json::from_str(&text).with_context(doing)
+}
+
+/// A new seal takes the place of the old one at once, or not at all.
+fn write(file: &Path, seal: &Seal) -> anyhow::Result<()> {
+    let new = file.with_extension("new");
+    let written = std::fs::write(&new, serde_json::to_string_pretty(seal)?).and_then(|()| std::fs::rename(&new, file));
+    written.with_context(|| format!("could not write the seal {}", file.display()))
 }

@@ -134,12 +134,14 @@ fn decision(status: Option<&[u8]>, reason: Option<&[u8]>) -> Option<Short> {
     Some(hasher.finish())
 }
 
-pub(crate) async fn orders(snapshot: &mut Snapshot, reach: Reach) -> sqlx::Result<Vec<Order>> {
-    let query = "select id, user_id, amount::text, status, status_reason, decided_at, created_at,
-                        num_nonnulls(request_published_at, decided_at, status_published_at) > 0 from orders";
+pub(crate) async fn orders(snapshot: &mut Snapshot, reach: Reach, which: &str) -> sqlx::Result<Vec<Order>> {
+    let query = format!(
+        "select id, user_id, amount::text, status, status_reason, decided_at, created_at,
+                num_nonnulls(request_published_at, decided_at, status_published_at) > 0 from orders where {which}"
+    );
     let mut orders = Vec::new();
     snapshot
-        .copy(query, |mut row| {
+        .copy(&query, |mut row| {
             orders.push(Order {
                 id: row.uuid(),
                 terms: Terms {
@@ -167,11 +169,13 @@ pub(crate) async fn open(snapshot: &mut Snapshot) -> sqlx::Result<HashSet<u128>>
     Ok(open)
 }
 
-pub(crate) async fn attempts(snapshot: &mut Snapshot, reach: Reach) -> sqlx::Result<Attempts> {
-    let query = "select order_id, user_id, amount::text, status, reason, decided_at from payment_attempts";
+pub(crate) async fn attempts(snapshot: &mut Snapshot, reach: Reach, which: &str) -> sqlx::Result<Attempts> {
+    let query = format!(
+        "select order_id, user_id, amount::text, status, reason, decided_at from payment_attempts where {which}"
+    );
     let mut attempts = Attempts::default();
     snapshot
-        .copy(query, |mut row| {
+        .copy(&query, |mut row| {
             let order = row.uuid();
             let terms = Terms {
                 user: short(row.text()),
@@ -194,10 +198,15 @@ pub(crate) async fn attempts(snapshot: &mut Snapshot, reach: Reach) -> sqlx::Res
 }
 
 /// The events of a topic, in the order of their ids.
-pub(crate) async fn staged(snapshot: &mut Snapshot, topic: &str, grace: Duration) -> sqlx::Result<Vec<Staged>> {
+pub(crate) async fn staged(
+    snapshot: &mut Snapshot,
+    topic: &str,
+    which: &str,
+    grace: Duration,
+) -> sqlx::Result<Vec<Staged>> {
     let query = format!(
         "select event_id, record_key, id, xid, settled_below, subject, staged_at < now() - interval '{} ms'
-           from streams.outbox where topic = '{topic}'",
+           from streams.outbox where topic = '{topic}' and {which}",
         grace.as_millis()
     );
     let mut staged: Vec<Staged> = Vec::new();
@@ -230,10 +239,15 @@ pub(crate) fn key_of_order(order: u128) -> Short {
 }
 
 /// What a group has applied of a topic.
-pub(crate) async fn received(snapshot: &mut Snapshot, group: &str, topic: &str) -> sqlx::Result<HashMap<u128, Place>> {
+pub(crate) async fn received(
+    snapshot: &mut Snapshot,
+    group: &str,
+    topic: &str,
+    which: &str,
+) -> sqlx::Result<HashMap<u128, Place>> {
     let query = format!(
         "select event_id, partition, \"offset\" from streams.inbox where subscription_id =
-                (select id from streams.subscription where consumer_group = '{group}' and topic = '{topic}')"
+                (select id from streams.subscription where consumer_group = '{group}' and topic = '{topic}') and {which}"
     );
     let mut received = HashMap::new();
     snapshot

@@ -2,5 +2,6 @@
 
 mod clean;
 mod faults;
+mod seals;
 mod table;
 mod world;

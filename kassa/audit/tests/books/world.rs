@@ -1,9 +1,9 @@
 //! Books as the services write them: their own stores, topologies and tables, without a broker in between.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use audit::{Books, Report};
+use audit::{Books, Report, Seal};
 use chrono::Utc;
 use orders::{PgClosing, PlaceOrder, PlaceOrders};
 use payments::{OpenAccount, OpenAccounts, PgCharging, TopUp, TopUpAccounts};
@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use streams::testing::{Delivery, TestDatabase, TopologyTestDriver};
 use streams::{CommitBatch as _, PgBackend, StagedEvent};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 const TOGETHER: Delivery = Delivery {
     batch: 500,
@@ -25,6 +25,8 @@ pub(crate) struct World {
     payments_driver: TopologyTestDriver<PgBackend>,
     requests: Arc<Codec<PaymentRequest>>,
     statuses: Arc<Codec<PaymentStatus>>,
+    /// How far behind the clock is that gives orders their ids.
+    pub(crate) ids_behind: Duration,
     /// With connections of its own, for a pool must not be used from two runtimes.
     books: Books,
     /// Go last: all connections are into them.
@@ -58,6 +60,7 @@ impl World {
             payments_driver: TopologyTestDriver::on(PgBackend::new(payments.pool().clone()), charging),
             requests,
             statuses,
+            ids_behind: Duration::ZERO,
             books,
             orders,
             payments,
@@ -121,10 +124,14 @@ impl World {
 
     /// Places orders in one transaction.
     pub(crate) fn place(&self, user: &str, amounts: &[&str]) {
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .expect("after 1970");
+        let at = now - self.ids_behind;
         let order = |amount: &&str| {
             let request = PaymentRequest {
                 event_id: Uuid::now_v7(),
-                order_id: Uuid::now_v7(),
+                order_id: Uuid::new_v7(Timestamp::from_unix(NoContext, at.as_secs(), at.subsec_nanos())),
                 user_id: user.to_owned(),
                 amount: amount.parse().expect("an amount"),
                 requested_at: Utc::now(),
@@ -180,10 +187,26 @@ impl World {
         report.expect("both databases answer")
     }
 
+    pub(crate) fn audit_since(&self, seal: &Seal) -> Report {
+        let report = self.orders.block_on(self.books.audit_since(seal, Duration::ZERO));
+        report.expect("both databases answer")
+    }
+
+    pub(crate) fn audit_and_seal(&self, before: Option<&Seal>) -> (Report, Option<Seal>) {
+        let done = self.orders.block_on(self.books.audit_and_seal(before, Duration::ZERO));
+        done.expect("both databases answer")
+    }
+
     /// A week of a small shop, at rest: paid, declined for each reason, replayed, discarded, and one that waits for an
     /// operator.
     pub(crate) fn at_rest() -> Self {
+        Self::at_rest_since(Duration::ZERO)
+    }
+
+    /// The same, with ids of some time ago.
+    pub(crate) fn at_rest_since(ago: Duration) -> Self {
         let mut world = Self::new();
+        world.ids_behind = ago;
         for user in ["alice", "bob", "carol", "frank", "gina", "henry"] {
             world.open(user);
         }
