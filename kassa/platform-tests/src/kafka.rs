@@ -15,7 +15,7 @@ pub struct Produced {
     pub offset: i64,
 }
 
-/// Produces one record, placed by its key as Java's client would.
+/// Produces one record, placed by its key as Java's client would; without a value it is a tombstone.
 ///
 /// # Errors
 /// The broker does not take it.
@@ -23,12 +23,14 @@ pub async fn produce(
     brokers: &str,
     topic: &str,
     key: &str,
-    value: &[u8],
+    value: Option<&[u8]>,
     headers: &[(&str, &str)],
 ) -> anyhow::Result<Produced> {
     let producer: FutureProducer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("partitioner", "murmur2_random")
+        // As much as a broker takes.
+        .set("message.max.bytes", "1048588")
         .create()?;
     let mut all = OwnedHeaders::new();
     for (key, value) in headers {
@@ -37,7 +39,8 @@ pub async fn produce(
             value: Some(*value),
         });
     }
-    let record = FutureRecord::to(topic).key(key).payload(value).headers(all);
+    let mut record = FutureRecord::<str, [u8]>::to(topic).key(key).headers(all);
+    record.payload = value;
     let delivery = producer
         .send(record, Duration::from_secs(10))
         .await

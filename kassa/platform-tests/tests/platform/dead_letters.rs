@@ -29,7 +29,7 @@ pub(crate) async fn bad_records_are_parked_and_harm_nobody(platform: &Platform) 
         (contradiction, "process", "decided before"),
     ] {
         let headers = [("ce_source", "elsewhere"), ("x-note", "kept")];
-        let at = produce(&brokers, TOPIC, user, &value, &headers).await?;
+        let at = produce(&brokers, TOPIC, user, Some(&value), &headers).await?;
         let mut found = None;
         eventually(SOON, "the record is a dead letter", async || {
             found = letter_at(platform, at.partition, at.offset).await?;
@@ -71,7 +71,7 @@ pub(crate) async fn a_parked_record_is_applied_once_its_cause_is_gone(platform: 
     .await?
         + 1;
     let value = [&[0][..], &u32::try_from(next_id)?.to_be_bytes(), &known[5..]].concat();
-    let at = produce(&brokers, TOPIC, user, &value, &[]).await?;
+    let at = produce(&brokers, TOPIC, user, Some(&value), &[]).await?;
     eventually(SOON, "the record is a dead letter", async || {
         Ok(letter_at(platform, at.partition, at.offset).await?.is_some())
     })
@@ -163,7 +163,7 @@ async fn event_of(platform: &Platform, order: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 /// The same event under another id and with another amount. Avro writes a string as its length and its bytes.
-fn with_new_id(payload: &[u8]) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn with_new_id(payload: &[u8]) -> anyhow::Result<Vec<u8>> {
     let mut changed = payload.to_vec();
     let id = changed
         .get_mut(6..42)
@@ -192,7 +192,7 @@ async fn letter_at(
     Ok(row.map(|row| (row.get(0), row.get(1), row.get(2))))
 }
 
-async fn register(platform: &Platform, subject: &str, schema: Value) -> anyhow::Result<i64> {
+pub(crate) async fn register(platform: &Platform, subject: &str, schema: Value) -> anyhow::Result<i64> {
     let url = format!(
         "{}/subjects/{subject}/versions",
         platform.stack.settings().registry_url()
@@ -210,15 +210,20 @@ async fn register(platform: &Platform, subject: &str, schema: Value) -> anyhow::
 
 /// The operator's command, as `kassa dead-letters` runs it.
 fn dead_letters(platform: &Platform, args: &[&str]) -> anyhow::Result<String> {
+    operator(platform, Name::PaymentsProcessor, args)
+}
+
+/// The operator's command of either service.
+pub(crate) fn operator(platform: &Platform, processor: Name, args: &[&str]) -> anyhow::Result<String> {
     let settings = platform.stack.settings();
     let launch = Launch {
-        program: root().join("target/debug/payments-processor"),
+        program: root().join("target/debug").join(processor.as_str()),
         args: ["dead-letters"]
             .iter()
             .chain(args)
             .map(|arg| (*arg).to_owned())
             .collect(),
-        env: Stack::env_of(settings, Name::PaymentsProcessor),
+        env: Stack::env_of(settings, processor),
         folder: root(),
     };
     let mut command: Command = launch.command();

@@ -12,6 +12,7 @@ mod observed;
 mod orders;
 mod outages;
 mod page;
+mod poison;
 mod replays;
 mod replicas;
 mod waiting;
@@ -130,6 +131,8 @@ fn all(bench: &Arc<Bench>) -> Vec<Trial> {
         dead_letters::bad_records_are_parked_and_harm_nobody,
         dead_letters::a_parked_record_is_applied_once_its_cause_is_gone,
         dead_letters::a_key_waits_behind_its_failed_record_and_goes_on_in_order,
+        poison::every_kind_of_bad_request_is_parked_and_stops_nobody,
+        poison::every_kind_of_bad_status_is_parked_and_stops_nobody,
         replicas::two_of_every_process_give_the_same_result,
     ]);
     all.extend(cluster::trials(bench));

@@ -2,5 +2,6 @@
 
 mod reference_ledger;
 mod scenarios;
+mod spoilt_records;
 mod support;
 mod top_ups;

@@ -129,7 +129,7 @@ impl Books for PgBooks {
 pub(crate) struct Payments<B: InspectBackend, K> {
     pub(crate) driver: TopologyTestDriver<B>,
     books: K,
-    requests: Arc<Codec<PaymentRequest>>,
+    pub(crate) requests: Arc<Codec<PaymentRequest>>,
     statuses: Arc<Codec<PaymentStatus>>,
     /// Goes last: the driver's connections are into it.
     _database: Option<TestDatabase>,

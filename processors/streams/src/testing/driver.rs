@@ -1,21 +1,21 @@
 //! Runs a topology without a broker: records in, outbox out, the production code in between.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use event::{Deserializer, Event, Serializer};
-use sqlx::Row as _;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
-use crate::backend::{Backend, MemoryBackend, MemoryTx, PgBackend};
+use crate::backend::{Backend, MemoryBackend, MemoryTx};
 use crate::batch::{BatchError, BatchRunner, Epochs};
-use crate::dead_letters::Failure;
-use crate::outbox::StagedEvent;
 use crate::processor::Forward;
 use crate::record::{Header, RawRecord, TopicPartition};
 use crate::topology::Topology;
+
+use super::inspect::{InspectBackend, OpenLetter};
+use super::spoil::KeyAndValue;
 
 /// How a sequence of records reaches the topology. The effect must be the same for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,16 +48,6 @@ impl Delivery {
 #[must_use]
 pub fn forward<O>(cause: Uuid) -> Forward<O> {
     Forward::new(Utc::now(), cause)
-}
-
-/// What a test wants to see of a backend.
-pub trait InspectBackend: Backend {
-    /// All staged events, in order.
-    fn staged_events(&self) -> impl Future<Output = Vec<StagedEvent>> + Send;
-    /// Asks for all pending dead letters to be tried again.
-    fn ask_for_replay(&self) -> impl Future<Output = ()> + Send;
-    /// Stage, reason and cause of each open dead letter, oldest first.
-    fn open_letters(&self) -> impl Future<Output = Vec<(String, String, String)>> + Send;
 }
 
 /// Drives one topology as its only consumer, with one partition per topic.
@@ -155,6 +145,13 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
         self.deliver(&[record], Delivery { batch: 1, twice: false });
     }
 
+    /// Delivers records of any bytes.
+    pub fn pipe_raws(&mut self, topic: &str, records: &[KeyAndValue], how: Delivery) {
+        let records = records.iter().cloned();
+        let records: Vec<RawRecord> = records.map(|(key, value)| self.append(topic, key, value)).collect();
+        self.deliver(&records, how);
+    }
+
     /// Delivers the last call's records again.
     pub fn redeliver_last(&mut self) {
         let last = self.last.clone();
@@ -223,15 +220,24 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
     /// Stage and cause of each open dead letter.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<(String, String)> {
-        let letters = self.runtime.block_on(self.batches.backend().open_letters());
-        letters.into_iter().map(|(stage, _, cause)| (stage, cause)).collect()
+        let letters = self.open_letters().into_iter();
+        letters.map(|letter| (letter.stage, letter.cause)).collect()
     }
 
     /// The code of the reason of each open dead letter.
     #[must_use]
     pub fn dead_letter_reasons(&self) -> Vec<String> {
-        let letters = self.runtime.block_on(self.batches.backend().open_letters());
-        letters.into_iter().map(|(_, reason, _)| reason).collect()
+        self.open_letters().into_iter().map(|letter| letter.reason).collect()
+    }
+
+    /// Where the record of each open dead letter stands; a record's offset is its number in its topic.
+    #[must_use]
+    pub fn dead_letter_offsets(&self) -> HashSet<i64> {
+        self.open_letters().into_iter().map(|letter| letter.offset).collect()
+    }
+
+    fn open_letters(&self) -> Vec<OpenLetter> {
+        self.runtime.block_on(self.batches.backend().open_letters())
     }
 
     /// The events that were staged for `topic` since the last call.
@@ -278,54 +284,5 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
             }
         }
         self.last = records.to_vec();
-    }
-}
-
-impl InspectBackend for MemoryBackend {
-    async fn staged_events(&self) -> Vec<StagedEvent> {
-        self.outbox()
-    }
-
-    async fn ask_for_replay(&self) {
-        self.replay_dead_letters();
-    }
-
-    async fn open_letters(&self) -> Vec<(String, String, String)> {
-        let letter = |(_, _, failure): (TopicPartition, i64, Failure)| {
-            let (stage, code) = (failure.reason.stage().as_str(), failure.reason.code());
-            (stage.to_owned(), code.to_owned(), failure.cause)
-        };
-        self.dead_letters().into_iter().map(letter).collect()
-    }
-}
-
-impl InspectBackend for PgBackend {
-    async fn staged_events(&self) -> Vec<StagedEvent> {
-        let rows = sqlx::query(
-            "select event_id, topic, record_key, event_type, subject, traceparent, payload from streams.outbox order by id",
-        );
-        let rows = rows.fetch_all(self.pool()).await.expect("the outbox can be read");
-        let event = |row: sqlx::postgres::PgRow| StagedEvent {
-            event_id: row.get::<Uuid, _>(0),
-            topic: row.get::<String, _>(1).into(),
-            key: row.get(2),
-            event_type: row.get::<String, _>(3).into(),
-            subject: row.get(4),
-            traceparent: row.get(5),
-            payload: row.get(6),
-        };
-        rows.into_iter().map(event).collect()
-    }
-
-    async fn ask_for_replay(&self) {
-        let ask = sqlx::query("update streams.dead_letter set state = 'replaying' where state = 'pending'");
-        ask.execute(self.pool()).await.expect("the dead letters can be written");
-    }
-
-    async fn open_letters(&self) -> Vec<(String, String, String)> {
-        let open = sqlx::query_as(
-            "select stage, reason_code, cause from streams.dead_letter where state in ('pending', 'held', 'replaying') order by id",
-        );
-        open.fetch_all(self.pool()).await.expect("the dead letters can be read")
     }
 }

@@ -1,5 +1,7 @@
 //! Closing orders, in memory and on Postgres: the same scenarios, the same results.
 
+mod spoilt_records;
+
 use std::sync::Arc;
 
 use chrono::Utc;
