@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use http_body_util::{BodyExt as _, Full};
+use http_kit::crash_point::CrashPoints as _;
 use http_kit::json_body;
 use http_kit::problem::{Code, Problem};
 use hyper::body::Incoming;
@@ -109,7 +110,8 @@ impl Proxy {
         let deadline = Instant::now() + road.response_timeout;
         let mut sent = 1;
         loop {
-            let failure = match timeout_at(deadline, self.client.request(request.make())).await {
+            let forward = self.client.request(request.make()).crash_points("forward");
+            let failure = match timeout_at(deadline, forward).await {
                 Ok(Ok(answer)) => {
                     ticket.answered(&answer);
                     return Ok(answer);

@@ -4,6 +4,7 @@
 //! It knows no domain word, no Kafka and no database.
 
 pub mod admin;
+pub mod crash_point;
 pub mod etag;
 pub mod front;
 pub mod health;

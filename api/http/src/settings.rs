@@ -11,6 +11,8 @@ use http::HeaderValue;
 use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::crash_point;
+
 /// Environment variables are this, then a setting's name in capitals.
 pub const PREFIX: &str = "KASSA";
 
@@ -185,7 +187,7 @@ fn load_from<S: DeserializeOwned>(
     let (common, own): (HashMap<_, _>, HashMap<_, _>) = all
         .into_iter()
         // Names the file itself; clap has read it.
-        .filter(|(key, _)| key != "config")
+        .filter(|(key, _)| key != "config" && !crash_point::is_setting(key))
         .partition(|(key, _)| COMMON_KEYS.contains(&key.as_str()));
     Ok((parse(common)?, parse(own)?))
 }

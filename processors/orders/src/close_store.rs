@@ -1,5 +1,6 @@
 //! Closing on Postgres: one statement to load a batch, one to save it.
 
+use http_kit::crash_point::CrashPoints as _;
 use schemas::PaymentStatus;
 use sqlx::Row as _;
 use streams::{PgTx, Record, StateStore, StoreError};
@@ -23,6 +24,7 @@ impl StateStore<PaymentStatus> for PgClosing {
         )
         .bind(batch.iter().map(|record| record.event.order_id).collect::<Vec<_>>())
         .fetch_all(&mut **tx)
+        .crash_points("close.load")
         .await
         .map_err(|error| StoreError::from_sql("could not load the orders", error))?;
         let mut state = Closing::default();
@@ -87,6 +89,7 @@ impl StateStore<PaymentStatus> for PgClosing {
                 .collect::<Vec<_>>(),
         )
         .execute(&mut **tx)
+        .crash_points("close.save")
         .await
         .map_err(|error| StoreError::from_sql("could not close the orders", error))?;
         if done.rows_affected() != closed.len() as u64 {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use http_kit::crash_point::CrashPoints as _;
 use rust_decimal::Decimal;
 use schemas::Amount;
 use serde::{Deserialize, Serialize};
@@ -53,13 +54,13 @@ impl CommitBatch for PlaceOrders {
 
     async fn commit(&self, batch: &[PlaceOrder]) -> Result<Vec<Keyed<Placed>>, StoreError> {
         let failed = |error| StoreError::from_sql("could not place orders", error);
-        let mut tx = self.pool.begin().await.map_err(failed)?;
+        let mut tx = self.pool.begin().crash_points("place.begin").await.map_err(failed)?;
         let keys: Vec<Option<&RequestKey>> = batch.iter().map(|order| order.key.as_ref()).collect();
         let answers = request_keys::admit(&mut tx, &keys).await?;
         let fresh: Vec<&PlaceOrder> = answers.fresh().map(|index| &batch[index]).collect();
         let placed = place(&mut tx, &fresh).await?;
         let answers = answers.complete(&mut tx, placed).await?;
-        tx.commit().await.map_err(failed)?;
+        tx.commit().crash_points("place.commit").await.map_err(failed)?;
         Ok(answers)
     }
 }
@@ -135,6 +136,7 @@ async fn insert(tx: &mut PgConnection, batch: &[&PlaceOrder]) -> Result<Vec<Orde
             .collect::<Vec<_>>(),
     )
     .fetch_all(tx)
+    .crash_points("place.insert")
     .await
     .map_err(|error| StoreError::from_sql("could not insert the orders", error))?;
     rows.into_iter().map(OrderRow::into_order).collect()
@@ -147,6 +149,7 @@ async fn find(tx: &mut PgConnection, ids: Vec<Uuid>) -> Result<Vec<Order>, Store
     )
     .bind(ids)
     .fetch_all(tx)
+    .crash_points("place.find")
     .await
     .map_err(|error| StoreError::from_sql("could not read the orders", error))?;
     rows.into_iter().map(OrderRow::into_order).collect()

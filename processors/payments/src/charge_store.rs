@@ -1,5 +1,6 @@
 //! Charging on Postgres: two statements to load a batch, one to save it.
 
+use http_kit::crash_point::CrashPoints as _;
 use rust_decimal::Decimal;
 use schemas::{Amount, Balance, PaymentRequest};
 use sqlx::Row as _;
@@ -27,6 +28,7 @@ impl StateStore<PaymentRequest> for PgCharging {
         )
         .bind(users)
         .fetch_all(&mut **tx)
+        .crash_points("charge.load_accounts")
         .await
         .map_err(|error| StoreError::from_sql("could not load the accounts", error))?;
         for row in accounts {
@@ -47,6 +49,7 @@ impl StateStore<PaymentRequest> for PgCharging {
         )
         .bind(batch.iter().map(|record| record.event.order_id).collect::<Vec<Uuid>>())
         .fetch_all(&mut **tx)
+        .crash_points("charge.load_attempts")
         .await
         .map_err(|error| StoreError::from_sql("could not load the attempts", error))?;
         for row in attempts {
@@ -176,6 +179,7 @@ async fn save_all(
                 .collect::<Vec<_>>(),
         )
         .execute(&mut **tx)
+        .crash_points("charge.save")
         .await
         .map_err(|error| StoreError::from_sql("could not save the batch", error))?;
     Ok(done.rows_affected())

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use http_kit::crash_point::CrashPoints as _;
 use sqlx::PgPool;
 use streams::{CommitBatch, StoreError};
 use uuid::Uuid;
@@ -50,13 +51,14 @@ impl CommitBatch for OpenAccounts {
         // Sorted, so that two batches that open the same accounts never wait for each other in a ring.
         first.sort_by(|a, b| a.user_id.cmp(&b.user_id));
         let failed = |error| StoreError::from_sql("could not open accounts", error);
-        let mut tx = self.pool.begin().await.map_err(failed)?;
+        let mut tx = self.pool.begin().crash_points("open.begin").await.map_err(failed)?;
         sqlx::query(
             "insert into accounts (user_id, id) select * from unnest($1::text[], $2::uuid[]) on conflict do nothing",
         )
         .bind(first.iter().map(|open| open.user_id.as_str()).collect::<Vec<_>>())
         .bind(first.iter().map(|open| open.account_id).collect::<Vec<_>>())
         .execute(&mut *tx)
+        .crash_points("open.insert")
         .await
         .map_err(failed)?;
         let rows: Vec<AccountRow> = sqlx::query_as(
@@ -64,9 +66,10 @@ impl CommitBatch for OpenAccounts {
         )
         .bind(first.iter().map(|open| open.user_id.as_str()).collect::<Vec<_>>())
         .fetch_all(&mut *tx)
+        .crash_points("open.read")
         .await
         .map_err(failed)?;
-        tx.commit().await.map_err(failed)?;
+        tx.commit().crash_points("open.commit").await.map_err(failed)?;
 
         let views = rows
             .into_iter()

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use http_kit::crash_point::CrashPoints as _;
 use rust_decimal::Decimal;
 use schemas::{Amount, Balance};
 use serde::{Deserialize, Serialize};
@@ -57,13 +58,13 @@ impl CommitBatch for TopUpAccounts {
 
     async fn commit(&self, batch: &[TopUp]) -> Result<Vec<Keyed<ToppedUp>>, StoreError> {
         let failed = |error| StoreError::from_sql("could not top accounts up", error);
-        let mut tx = self.pool.begin().await.map_err(failed)?;
+        let mut tx = self.pool.begin().crash_points("top_up.begin").await.map_err(failed)?;
         let keys: Vec<Option<&RequestKey>> = batch.iter().map(|top_up| top_up.key.as_ref()).collect();
         let answers = request_keys::admit(&mut tx, &keys).await?;
         let fresh: Vec<&TopUp> = answers.fresh().map(|index| &batch[index]).collect();
         let done = top_up(&mut tx, &fresh).await?;
         let answers = answers.complete(&mut tx, done).await?;
-        tx.commit().await.map_err(failed)?;
+        tx.commit().crash_points("top_up.commit").await.map_err(failed)?;
         Ok(answers)
     }
 }
@@ -136,6 +137,7 @@ async fn lock_accounts(tx: &mut PgConnection, batch: &[&TopUp]) -> Result<HashMa
     )
     .bind(batch.iter().map(|top_up| top_up.user_id.as_str()).collect::<Vec<_>>())
     .fetch_all(tx)
+    .crash_points("top_up.lock")
     .await
     .map_err(|error| StoreError::from_sql("could not load the accounts", error))?;
     rows.into_iter()
@@ -148,6 +150,7 @@ async fn find_committed(tx: &mut PgConnection, batch: &[&TopUp]) -> Result<HashM
     let rows = sqlx::query("select id, version, balance_after from ledger where kind = 'topup' and id = any($1)")
         .bind(batch.iter().map(|top_up| top_up.line_id).collect::<Vec<_>>())
         .fetch_all(tx)
+        .crash_points("top_up.look")
         .await
         .map_err(|error| StoreError::from_sql("could not read the ledger", error))?;
     rows.into_iter()
@@ -199,6 +202,7 @@ async fn save(tx: &mut PgConnection, lines: &[Line<'_>]) -> Result<Option<chrono
                 .collect::<Vec<_>>(),
         )
         .fetch_one(tx)
+        .crash_points("top_up.save")
         .await
         .map_err(|error| StoreError::from_sql("could not save the top-ups", error))?;
     if !row.get::<bool, _>(0) {

@@ -9,6 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use http_kit::crash_point::{self, CrashPoints as _};
 use metrics::{counter, histogram};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -161,6 +162,7 @@ impl<C: CommitBatch> Committer<C> {
                     for ((answer, _), result) in waiting.into_iter().zip(answers) {
                         // A caller that has gone misses its answer; the effect is committed all the same.
                         let _ = answer.send(Ok(result));
+                        crash_point::pass("requests.answered");
                     }
                 }
                 Err(StoreError::Record { .. })
@@ -201,7 +203,9 @@ impl<C: CommitBatch> Committer<C> {
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
         loop {
             let started = Instant::now();
-            let commit = tokio::time::timeout(COMMIT_LIMIT, self.commit.commit(requests)).await;
+            let commit = tokio::time::timeout(COMMIT_LIMIT, self.commit.commit(requests))
+                .crash_points("requests.commit")
+                .await;
             match commit.unwrap_or_else(|_| Err(StoreError::silent("could not commit the batch", COMMIT_LIMIT))) {
                 Ok(answers) => {
                     histogram!("batcher_batch_requests").record(requests.len() as f64);

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use event::{Event, SerializeError, Serializer};
+use http_kit::crash_point::CrashPoints as _;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -92,6 +93,7 @@ pub async fn append_to_outbox(tx: &mut PgConnection, events: &[StagedEvent]) -> 
     )
     .bind(events.iter().map(|event| event.payload.as_slice()).collect::<Vec<_>>())
     .execute(tx)
+    .crash_points("outbox.append")
     .await
     .map_err(|error| StoreError::from_sql("could not append to the outbox", error))?;
     Ok(())

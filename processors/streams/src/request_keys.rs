@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use http_kit::crash_point::CrashPoints as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{PgConnection, Row as _};
@@ -135,6 +136,7 @@ async fn look_up<'a>(
         .bind(keys.iter().map(|key| key.route).collect::<Vec<_>>())
         .bind(keys.iter().map(|key| key.key.as_str()).collect::<Vec<_>>())
         .fetch_all(tx)
+        .crash_points("keys.admit")
         .await
         .map_err(|error| StoreError::from_sql("could not look the idempotency keys up", error))?;
     let known = |row: sqlx::postgres::PgRow| {
@@ -234,6 +236,7 @@ async fn store(tx: &mut PgConnection, answers: &[(&RequestKey, String)]) -> Resu
     )
     .bind(answers.iter().map(|(_, answer)| answer.as_str()).collect::<Vec<_>>())
     .execute(tx)
+    .crash_points("keys.store")
     .await
     .map_err(|error| StoreError::from_sql("could not remember the answers", error))?;
     Ok(())

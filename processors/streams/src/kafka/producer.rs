@@ -14,6 +14,7 @@ use tracing::debug;
 
 use super::client_config;
 use crate::relay::{OutboxEvent, Publish, PublishError, Publishers};
+use http_kit::crash_point;
 use http_kit::trace::TRACEPARENT;
 
 /// Connects to a cluster.
@@ -100,13 +101,14 @@ impl KafkaPublisher {
 impl Publish for KafkaPublisher {
     async fn publish(&self, events: &[OutboxEvent]) -> Result<(), PublishError> {
         let delivery = Arc::new(Delivery::default());
+        crash_point::pass("produce.before");
         for event in events {
             self.enqueue(event, &delivery).await.map_err(|error| refused(&error))?;
+            crash_point::pass("produce.sent");
         }
-        delivery
-            .all_acknowledged(events.len())
-            .await
-            .map_err(|error| refused(&error))
+        let acknowledged = delivery.all_acknowledged(events.len()).await;
+        crash_point::pass("produce.acknowledged");
+        acknowledged.map_err(|error| refused(&error))
     }
 }
 

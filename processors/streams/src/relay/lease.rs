@@ -1,5 +1,6 @@
 //! Who publishes: a lease with an epoch in the database, by the database's clock.
 
+use http_kit::crash_point::CrashPoints as _;
 use sqlx::{PgPool, Row};
 
 use super::OutboxEvent;
@@ -53,6 +54,7 @@ pub(super) async fn acquire(pool: &PgPool, owner: &str, lease_ms: u32) -> Result
     .bind(owner)
     .bind(f64::from(lease_ms))
     .fetch_optional(pool)
+    .crash_points("relay.acquire")
     .await
     .map_err(|error| StoreError::from_sql("could not ask for the relay's lease", error))?;
     let Some(row) = row else { return Ok(None) };
@@ -94,6 +96,7 @@ async fn save(pool: &PgPool, tenure: &Tenure, lease_ms: f64) -> Result<bool, Sto
     .bind(progress.after)
     .bind(lease_ms)
     .execute(pool)
+    .crash_points("relay.save")
     .await
     .map_err(|error| StoreError::from_sql("could not save the relay's progress", error))?;
     Ok(done.rows_affected() == 1)

@@ -2,6 +2,7 @@
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use http_kit::crash_point::CrashPoints as _;
 use sqlx::PgPool;
 
 use super::OutboxEvent;
@@ -12,6 +13,7 @@ use crate::state_store::StoreError;
 pub(super) async fn current_snapshot(pool: &PgPool) -> Result<Snapshot, StoreError> {
     let text: String = sqlx::query_scalar("select pg_current_snapshot()::text")
         .fetch_one(pool)
+        .crash_points("relay.snapshot")
         .await
         .map_err(|error| StoreError::from_sql("could not read the current snapshot", error))?;
     Ok(text.parse().expect("Postgres prints snapshots that it reads"))

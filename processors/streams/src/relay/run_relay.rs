@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use futures_util::TryStreamExt as _;
+use http_kit::crash_point;
 use http_kit::health::Part;
 use metrics::{counter, gauge, histogram};
 use tokio::sync::Notify;
@@ -179,6 +180,7 @@ impl<O: Outbox, P: Publishers> Publishing<'_, O, P> {
                 Ok(None) => break,
                 Err(error) => return Err(error.1.into()),
             };
+            crash_point::pass("relay.read");
             self.publish_chunk(tenure, &window, &chunk).await?;
             published += chunk.len();
         }

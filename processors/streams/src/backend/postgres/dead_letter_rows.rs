@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use http_kit::crash_point::CrashPoints as _;
 use sqlx::{PgPool, Row};
 
 use super::PgTx;
@@ -34,6 +35,7 @@ pub(super) async fn park(tx: &mut PgTx, ids: &[i16], parkings: &[Parking<'_>]) -
         .bind(&parking.failure.cause)
         .bind(parking.failure.reason.code())
         .execute(&mut **tx)
+        .crash_points("letters.park")
         .await
         .map_err(|error| StoreError::from_sql("could not park a record", error))?;
     }
@@ -63,6 +65,7 @@ pub(super) async fn settle(tx: &mut PgTx, settled: &[(i64, Retried)]) -> Result<
         };
         let settled = query
             .execute(&mut **tx)
+            .crash_points("letters.settle")
             .await
             .map_err(|error| StoreError::from_sql("could not settle a dead letter", error))?;
         if settled.rows_affected() != 1 {
@@ -96,6 +99,7 @@ pub(super) async fn due(
     .bind(partitions.iter().map(|source| source.partition).collect::<Vec<_>>())
     .bind(i64::try_from(max).unwrap_or(i64::MAX))
     .fetch_all(pool)
+        .crash_points("letters.look")
     .await
     .map_err(|error| StoreError::from_sql("could not look for dead letters to replay", error))?;
 

@@ -6,6 +6,7 @@ mod receive;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use http_kit::crash_point::CrashPoints as _;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{PgPool, Postgres, Row, Transaction};
 
@@ -76,6 +77,7 @@ impl PgBackend {
         .bind(group)
         .bind(topic)
         .fetch_one(&self.pool)
+        .crash_points("subscription")
         .await
         .map_err(|error| StoreError::from_sql("could not look up the subscription", error))?;
         self.subscriptions
@@ -121,6 +123,7 @@ impl Backend for PgBackend {
             .bind(subscription)
             .bind(source.partition)
             .fetch_one(&self.pool)
+            .crash_points("claim")
             .await
             .map_err(|error| StoreError::from_sql("could not take a partition over", error))?;
             claims.push(Claim {
@@ -135,6 +138,7 @@ impl Backend for PgBackend {
     async fn begin(&self) -> Result<PgTx, StoreError> {
         self.pool
             .begin()
+            .crash_points("batch.begin")
             .await
             .map_err(|error| StoreError::from_sql("could not begin a transaction", error))
     }
@@ -176,6 +180,7 @@ impl Backend for PgBackend {
 
     async fn commit(&self, tx: PgTx) -> Result<(), StoreError> {
         tx.commit()
+            .crash_points("batch.commit")
             .await
             .map_err(|error| StoreError::from_sql("could not commit", error))
     }

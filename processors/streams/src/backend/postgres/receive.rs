@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use http_kit::crash_point::CrashPoints as _;
 use sqlx::Row;
 use uuid::Uuid;
 
@@ -82,6 +83,7 @@ pub(super) async fn receive(
         )
         .bind(retrying)
         .fetch_one(&mut **tx)
+        .crash_points("batch.receive")
         .await
         .map_err(|error| StoreError::from_sql("could not receive the batch", error))?;
 
