@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use kassa::commands::bench::{BenchArgs, bench};
+use kassa::commands::chaos::chaos;
 use kassa::commands::delegate::{audit, delegate};
 use kassa::commands::doctor::doctor;
 use kassa::commands::down::{DownArgs, down};
@@ -44,6 +45,12 @@ enum Command {
     Guarantees(GuaranteesArgs),
     /// Looks at all states of the models of consumer and relay.
     Models,
+    /// Kills the platform at every crash point and at random, takes its parts away, and lets the audit judge.
+    Chaos {
+        /// `--minutes 30`, `--kills 500`, `--seed 7`, `--list`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
     /// Takes the README's pictures of the page anew.
     Screenshots,
     /// Makes `postman_collection.json` anew from the gateway's document.
@@ -102,6 +109,7 @@ fn main() -> ExitCode {
         Command::Simulate { args } => simulate(&args),
         Command::Guarantees(args) => guarantees(&args).map(|()| ExitCode::SUCCESS),
         Command::Models => models(),
+        Command::Chaos { args } => chaos(&args),
         Command::Screenshots => screenshots().map(|()| ExitCode::SUCCESS),
         Command::Postman => postman().map(|()| ExitCode::SUCCESS),
         Command::Doctor => {

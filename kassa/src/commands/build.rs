@@ -6,14 +6,24 @@ use anyhow::ensure;
 
 use crate::stack::{Profile, root};
 
-/// Builds every program that a platform consists of. The simulation is none of them, so that its known mistakes are in
-/// no other; nor are the models.
+/// What a platform consists of: every program but those that break it, or only look at a model of it.
+pub const PLATFORM: [&str; 8] = [
+    "--workspace",
+    "--exclude",
+    "simulation",
+    "--exclude",
+    "models",
+    "--exclude",
+    "chaos",
+    "--bins",
+];
+
+/// Builds every program that a platform consists of; known mistakes and crash points are in none of them.
 ///
 /// # Errors
 /// It does not compile.
 pub fn build(profile: Profile) -> anyhow::Result<()> {
-    let mut args = vec!["build", "--workspace", "--bins"];
-    args.extend(["--exclude", "simulation", "--exclude", "models"]);
+    let mut args = [&["build"][..], &PLATFORM].concat();
     if profile == Profile::Release {
         args.push("--release");
     }

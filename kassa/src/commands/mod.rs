@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod build;
+pub mod chaos;
 pub mod delegate;
 pub mod doctor;
 pub mod down;

@@ -251,6 +251,33 @@ impl Stack {
         result
     }
 
+    /// Starts a process that was killed, this once told something else than at its next start.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start_one_with(&self, name: Name, replica: usize, env: &[(&str, &str)]) -> anyhow::Result<()> {
+        let mut result = Ok(());
+        self.with_unit(name, replica, |unit| result = unit.start_with(env));
+        result
+    }
+
+    /// Whether a process runs; one that has ended is reaped here.
+    #[must_use]
+    pub fn is_running(&self, name: Name, replica: usize) -> bool {
+        let mut is_running = false;
+        self.with_unit(name, replica, |unit| is_running = unit.is_running());
+        is_running
+    }
+
+    /// Whether a process says that it is ready.
+    #[must_use]
+    pub fn is_ready(&self, name: Name, replica: usize) -> bool {
+        let mut asked = None;
+        self.with_unit(name, replica, |unit| asked = Some(unit.ready.clone()));
+        // Nobody else waits for the answer.
+        asked.is_some_and(|ready| ready.is_ready())
+    }
+
     /// Stops a process in mid-step (SIGSTOP).
     pub fn pause(&self, name: Name, replica: usize) {
         self.with_unit(name, replica, Unit::pause);

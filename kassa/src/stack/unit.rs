@@ -124,9 +124,16 @@ impl Unit {
     }
 
     pub(super) fn start(&mut self) -> anyhow::Result<()> {
+        self.start_with(&[])
+    }
+
+    /// Starts it, this once with more in its environment.
+    pub(super) fn start_with(&mut self, env: &[(&str, &str)]) -> anyhow::Result<()> {
         self.is_wanted = true;
         if !self.is_running() {
-            self.process = Some(Process::start(&self.title(), &self.launch, &self.log, &self.pids)?);
+            let mut launch = self.launch.clone();
+            launch.tell(env);
+            self.process = Some(Process::start(&self.title(), &launch, &self.log, &self.pids)?);
         }
         Ok(())
     }
