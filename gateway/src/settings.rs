@@ -240,7 +240,7 @@ fn default_circuit_open_ms() -> u64 {
     1_000
 }
 fn default_health_interval_ms() -> u64 {
-    1_000
+    500
 }
 fn default_connections_max() -> usize {
     10_000

@@ -99,6 +99,12 @@ impl Health {
         self.inner().stopping = true;
     }
 
+    /// Whether a stop was asked for.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.inner().stopping
+    }
+
     /// The loops that have been silent for too long.
     #[must_use]
     pub fn silent(&self) -> Vec<&'static str> {

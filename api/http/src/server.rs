@@ -89,16 +89,16 @@ pub async fn serve_within(
         format!("could not listen on {listen}; set another address with KASSA_LISTEN=… or --set listen=…")
     })?;
     info!("listening on http://{}", listener.local_addr()?);
-    let health = health.clone();
-    let token = stopping.clone();
+    let (token, turning_red) = (stopping.clone(), health.clone());
     tokio::spawn(async move {
         token.cancelled().await;
-        health.stopping();
+        turning_red.stopping();
     });
     run(
         listener,
         limits,
         routes,
+        health.clone(),
         stopping,
         Duration::from_millis(common.stop_grace_ms),
     )
@@ -129,14 +129,18 @@ pub fn drained(common: &CommonSettings, health: &Health, asked: CancellationToke
 }
 
 /// Serves what comes to `listener` until `stopping`, and lets running requests finish for `grace`.
+///
+/// From the moment at which `health` says that a stop was asked for, each answer is its connection's last: whoever
+/// keeps connections leaves them before they are closed under the next request.
 pub async fn run(
     listener: TcpListener,
     limits: Limits,
     routes: impl Endpoint + 'static,
+    health: Health,
     stopping: CancellationToken,
     grace: Duration,
 ) {
-    let shared = Arc::new(Connections::new(routes, limits, stopping.clone()));
+    let shared = Arc::new(Connections::new(routes, limits, health, stopping.clone()));
     // Whoever ends this set ends its connections.
     let mut connections = JoinSet::new();
     loop {

@@ -76,7 +76,14 @@ impl Gateway {
         let listener = TcpListener::bind(common.listen).await?;
         let address = listener.local_addr()?;
         let grace = Duration::from_millis(common.stop_grace_ms);
-        let served = server::run(listener, settings.limits(), door, stopping.clone(), grace);
+        let served = server::run(
+            listener,
+            settings.limits(),
+            door,
+            health.clone(),
+            stopping.clone(),
+            grace,
+        );
         Ok(Self {
             address,
             asked_to_stop,

@@ -49,6 +49,27 @@ async fn ready_turns_red_first_and_everything_is_served_until_the_drain_is_over(
 }
 
 #[tokio::test]
+async fn an_answer_during_the_drain_is_its_connections_last() {
+    let service = Service::start(Script::Answer(OK)).await;
+    let urls = json!({ "orders_url": service.url, "payments_url": service.url });
+    let gateway = Gateway::start(json!({ "drain_ms": 600_000 }), urls)
+        .await
+        .expect("a gateway");
+    let mut kept = gateway.connect().await;
+    kept.send(REQUEST).await;
+    let before = kept.until(|text| text.ends_with("{}")).await;
+    assert!(!before.contains("connection: close"), "{before}");
+    gateway.asked_to_stop.cancel();
+    while gateway.ask("GET /health/ready", "", "").await.status == 200 {}
+    kept.send(REQUEST).await;
+    let after = kept.closed().await;
+    assert!(
+        after.starts_with("HTTP/1.1 200") && after.contains("connection: close"),
+        "{after}"
+    );
+}
+
+#[tokio::test]
 async fn a_running_request_finishes_while_nobody_new_comes_in() {
     let (mut gateway, mut connection, told, _service) = running(PLAIN, 20_000).await;
     let mut idle = gateway.connect().await;

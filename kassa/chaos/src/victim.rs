@@ -12,7 +12,7 @@ use kassa::stack::{Name, Stack};
 use crate::record::Record;
 
 /// A point that has not been reached by then is somebody else's: the relay's, for example, are the lease holder's.
-const REACH_LIMIT: Duration = Duration::from_secs(5);
+const REACH_LIMIT: Duration = Duration::from_secs(8);
 /// A process that is not ready by then is killed as it is.
 const READY_LIMIT: Duration = Duration::from_secs(10);
 
@@ -73,6 +73,8 @@ pub struct Victim {
     pub points: Arc<Points>,
     /// What happened.
     pub record: Arc<Record>,
+    /// How many kills there are to be, of all processes together.
+    pub kills: u64,
     /// When to stop.
     pub is_over: Arc<AtomicBool>,
     /// Chance.
@@ -86,6 +88,10 @@ impl Victim {
     /// It cannot be started.
     pub fn suffer(mut self) -> anyhow::Result<()> {
         while !self.is_over.load(Ordering::Acquire) {
+            // Whoever has done its part leaves the machine to the others.
+            if self.points.to_reach().is_empty() && self.record.kills() >= self.kills {
+                break;
+            }
             // Between two points it gets something done, or nobody would ever come to the later ones.
             self.die_anywhere()?;
             if let Some((point, pass)) = self.points.next() {

@@ -105,14 +105,23 @@ impl Process {
         leftovers::forget(&self.pids, &self.name);
     }
 
-    /// Stops it in mid-step.
+    /// Stops it in mid-step, and its children with it: Postgres serves each session in one of its own.
     pub fn pause(&self) {
         self.signal(Signal::STOP);
+        // It starts no more of them now.
+        self.signal_children(Signal::STOP);
     }
 
     /// Lets it go on.
     pub fn resume(&self) {
+        self.signal_children(Signal::CONT);
         self.signal(Signal::CONT);
+    }
+
+    fn signal_children(&self, signal: Signal) {
+        for child in children(self.child.id()) {
+            let _ = kill_process(child, signal);
+        }
     }
 
     /// Asks it to stop with `signal`.
@@ -147,4 +156,18 @@ impl Process {
             let _ = kill_process(pid, signal);
         }
     }
+}
+
+/// The processes that a process has started and that still run.
+fn children(parent: u32) -> Vec<Pid> {
+    let is_child = |stat: &str| {
+        // The name in parentheses may hold anything, so look behind it: state, parent.
+        let after_name = stat.rsplit_once(") ").map(|(_, rest)| rest);
+        after_name.and_then(|rest| rest.split(' ').nth(1)) == Some(parent.to_string().as_str())
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter(|entry| fs::read_to_string(entry.path().join("stat")).is_ok_and(|stat| is_child(&stat)))
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw))
+        .collect()
 }

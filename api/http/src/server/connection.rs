@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONNECTION;
 use http::uri::Scheme;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -24,6 +26,7 @@ use super::Limits;
 use super::pulse::Pulse;
 use super::socket::Socket;
 use crate::crash_point;
+use crate::health::Health;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -31,11 +34,12 @@ pub(super) struct Connections<E> {
     routes: E,
     http: http1::Builder,
     limits: Limits,
+    health: Health,
     stopping: CancellationToken,
 }
 
 impl<E: Endpoint + 'static> Connections<E> {
-    pub(super) fn new(routes: E, limits: Limits, stopping: CancellationToken) -> Self {
+    pub(super) fn new(routes: E, limits: Limits, health: Health, stopping: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
         // The pulse does it, and tells a slow head from silence, which hyper does not.
         http.header_read_timeout(None);
@@ -45,6 +49,7 @@ impl<E: Endpoint + 'static> Connections<E> {
             routes,
             http,
             limits,
+            health,
             stopping,
         }
     }
@@ -58,6 +63,7 @@ impl<E: Endpoint + 'static> Connections<E> {
         };
         let remote = Addr::from(peer);
         let pulse = Arc::new(Pulse::new(Instant::now()));
+        let health = &self.health;
         let service = service_fn(|request: http::Request<Incoming>| {
             pulse.request_began();
             let is_health = ["/health/ready", "/health/live", "/metrics"].contains(&request.uri().path());
@@ -75,7 +81,12 @@ impl<E: Endpoint + 'static> Connections<E> {
             };
             async move {
                 pass(is_health, "request.received");
-                let answer: http::Response<BoxBody<Bytes, std::io::Error>> = answer.await.into();
+                let mut answer: http::Response<BoxBody<Bytes, std::io::Error>> = answer.await.into();
+                if health.is_stopping() {
+                    answer
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 pass(is_health, "answer.before");
                 Ok::<_, Infallible>(answer.map(|body| AnswerBody {
                     body,

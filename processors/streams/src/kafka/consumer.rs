@@ -65,7 +65,7 @@ impl KafkaConsumer {
             // Per partition: what is fetched ahead while a batch commits.
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.queue.backoff.ms", "10")
-            .set("statistics.interval.ms", "1000")
+            .set("statistics.interval.ms", "500")
             .create_with_context(context)?;
         consumer.set_nonempty_callback(move || wake.notify());
         let consumer = Arc::new(consumer);

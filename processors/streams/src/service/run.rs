@@ -195,7 +195,7 @@ impl Working {
     }
 }
 
-/// Asks the database each second; its answer is part of readiness.
+/// Asks the database twice a second; its answer is part of readiness.
 pub async fn watch_database(pool: PgPool, part: Part, stopping: CancellationToken) {
     while !stopping.is_cancelled() {
         let asked = tokio::time::timeout(Duration::from_secs(1), sqlx::query("select 1").execute(&pool)).await;
@@ -204,7 +204,7 @@ pub async fn watch_database(pool: PgPool, part: Part, stopping: CancellationToke
             Ok(Err(error)) => part.down(&error.to_string()),
             Err(_) => part.down("no answer within a second"),
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 
