@@ -1,4 +1,4 @@
-//! A balancer as one stands before replicas: each connection goes to one that says that it is ready.
+//! A balancer as one stands before replicas: each connection goes to one that says that it is ready, if one does.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,13 +53,12 @@ impl Balancer {
             .push(Replica { port, is_ready: false });
     }
 
-    fn ready(&self) -> Vec<u16> {
+    /// Those that are ready; where none is, all of them: one that is not quite ready is better than nobody.
+    fn candidates(&self) -> Vec<u16> {
         let replicas = self.replicas.lock().unwrap_or_else(PoisonError::into_inner);
-        replicas
-            .iter()
-            .filter(|replica| replica.is_ready)
-            .map(|replica| replica.port)
-            .collect()
+        let has_ready = replicas.iter().any(|replica| replica.is_ready);
+        let candidates = replicas.iter().filter(|replica| replica.is_ready || !has_ready);
+        candidates.map(|replica| replica.port).collect()
     }
 
     async fn accept(self, listener: TcpListener) {
@@ -68,12 +67,12 @@ impl Balancer {
         }
     }
 
-    /// One that cannot be reached is passed over; with none at all the connection is closed.
+    /// One that cannot be reached is passed over; if none can the connection is closed.
     async fn serve(self, mut client: TcpStream) {
-        let ready = self.ready();
+        let candidates = self.candidates();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        for at in 0..ready.len() {
-            let port = ready[(turn + at) % ready.len()];
+        for at in 0..candidates.len() {
+            let port = candidates[(turn + at) % candidates.len()];
             let connected = timeout(Duration::from_millis(500), TcpStream::connect(("127.0.0.1", port))).await;
             if let Ok(Ok(mut server)) = connected {
                 let _ = (client.set_nodelay(true), server.set_nodelay(true));

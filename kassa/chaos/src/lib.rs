@@ -9,5 +9,6 @@ pub mod load;
 pub mod outage;
 pub mod points;
 pub mod record;
+mod round;
 pub mod run;
 pub mod victim;

@@ -11,10 +11,10 @@ use kassa::stack::{Name, Stack};
 
 use crate::record::Record;
 
-/// A point that has not been reached by then is somebody else's: the relay's, for example, are the lease holder's.
-const REACH_LIMIT: Duration = Duration::from_secs(8);
+/// A point that a ready process has not reached by then is another's: the relay's, for example, are the lease holder's.
+const REACH_LIMIT: Duration = Duration::from_secs(4);
 /// A process that is not ready by then is killed as it is.
-const READY_LIMIT: Duration = Duration::from_secs(10);
+const READY_LIMIT: Duration = Duration::from_secs(20);
 
 /// The points of one program; its replicas share them.
 #[derive(Debug)]
@@ -87,15 +87,19 @@ impl Victim {
     /// # Errors
     /// It cannot be started.
     pub fn suffer(mut self) -> anyhow::Result<()> {
+        self.kill();
         while !self.is_over.load(Ordering::Acquire) {
             // Whoever has done its part leaves the machine to the others.
             if self.points.to_reach().is_empty() && self.record.kills() >= self.kills {
                 break;
             }
+            let has_lived = match self.points.next() {
+                Some((point, pass)) => !self.die_at(point, pass)?,
+                None => false,
+            };
             // Between two points it gets something done, or nobody would ever come to the later ones.
-            self.die_anywhere()?;
-            if let Some((point, pass)) = self.points.next() {
-                self.die_at(point, pass)?;
+            if !has_lived {
+                self.die_anywhere()?;
             }
         }
         self.stack.start_one(self.name, self.replica)
@@ -103,26 +107,27 @@ impl Victim {
 
     fn die_anywhere(&mut self) -> anyhow::Result<()> {
         self.stack.start_one(self.name, self.replica)?;
-        self.wait(READY_LIMIT, |victim| victim.stack.is_ready(victim.name, victim.replica));
+        self.wait(READY_LIMIT, Self::is_ready);
         let life = Duration::from_millis(self.rng.u64(100..1_000));
         self.wait(life, |_| false);
         self.kill();
         Ok(())
     }
 
-    fn die_at(&self, point: String, pass: u8) -> anyhow::Result<()> {
+    /// Whether it died there.
+    fn die_at(&self, point: String, pass: u8) -> anyhow::Result<bool> {
         let log = self.stack.log(self.name, self.replica);
         let told = fs::metadata(&log).map_or(0, |log| log.len());
         let plan = format!("{point}#{pass}");
         self.stack
             .start_one_with(self.name, self.replica, &[("KASSA_CRASH_AT", &plan)])?;
-        self.wait(REACH_LIMIT, |victim| {
-            !victim.stack.is_running(victim.name, victim.replica)
-        });
+        let has_died = |victim: &Self| !victim.stack.is_running(victim.name, victim.replica);
+        self.wait(READY_LIMIT, |victim| has_died(victim) || victim.is_ready());
+        self.wait(REACH_LIMIT, has_died);
         if self.stack.is_running(self.name, self.replica) {
             self.kill();
             self.points.try_again(point);
-            return Ok(());
+            return Ok(false);
         }
         let log = fs::read(&log)?;
         let said = String::from_utf8_lossy(log.get(usize::try_from(told)?..).unwrap_or_default()).into_owned();
@@ -133,7 +138,11 @@ impl Victim {
             self.record
                 .violated(format!("{} {} ended by itself: {said}", self.name, self.replica));
         }
-        Ok(())
+        Ok(true)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.stack.is_ready(self.name, self.replica)
     }
 
     fn kill(&self) {

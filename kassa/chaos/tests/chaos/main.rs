@@ -44,64 +44,69 @@ fn names() -> Vec<String> {
         .collect()
 }
 
+type Holds = Box<dyn FnOnce(&Record) -> anyhow::Result<()> + Send>;
+
 fn trials(record: &Arc<Record>) -> Vec<Trial> {
-    let mut all = Vec::new();
-    let mut trial = |name: String, holds: Box<dyn FnOnce(&Record) -> anyhow::Result<()> + Send>| {
+    let trial = |name: String, holds: Holds| {
         let record = record.clone();
-        all.push(Trial::test(name, move || Ok(holds(&record)?)));
+        Trial::test(format!("chaos::{name}"), move || Ok(holds(&record)?))
     };
-    for program in PROGRAMS {
-        for point in program.points() {
-            trial(
-                format!("chaos::{}_dies_at_{point}", program.name),
-                Box::new(move |record| {
-                    ensure!(record.deaths_at(program.name, &point) > 0, "it was not reached");
-                    Ok(())
-                }),
-            );
-        }
+    let points = PROGRAMS.iter().flat_map(|program| {
+        let of_program = program.points().into_iter();
+        of_program.map(|point| {
+            let name = format!("{}_dies_at_{point}", program.name);
+            trial(name, Box::new(move |record| was_reached(record, program.name, &point)))
+        })
+    });
+    let outages = Name::PARTS
+        .into_iter()
+        .flat_map(|part| ["kill -9", "SIGSTOP"].map(|how| (part, how)));
+    let outages = outages.map(|(part, how)| {
+        let name = format!("{part}_comes_back_after_{how}").replace(' ', "_");
+        trial(name, Box::new(move |record| came_back(record, part, how)))
+    });
+    macro_rules! all_in_all {
+        ($($test:ident),*) => { [$(trial(stringify!($test).to_owned(), Box::new($test))),*] };
     }
-    for part in Name::PARTS {
-        for how in ["kill -9", "SIGSTOP"] {
-            trial(
-                format!("chaos::{part}_comes_back_after_{how}").replace(' ', "_"),
-                Box::new(move |record| came_back(record, part, how)),
-            );
-        }
+    let all_in_all = all_in_all![
+        two_hundred_kills_are_survived,
+        a_storm_of_rebalances_is_survived,
+        no_request_fails_while_replicas_are_restarted,
+        nothing_is_lost_doubled_or_wrong
+    ];
+    points.chain(outages).chain(all_in_all).collect()
+}
+
+fn was_reached(record: &Record, name: Name, point: &str) -> anyhow::Result<()> {
+    ensure!(record.deaths_at(name, point) > 0, "nobody died there");
+    Ok(())
+}
+
+fn two_hundred_kills_are_survived(record: &Record) -> anyhow::Result<()> {
+    ensure!(record.kills() >= OPTIONS.kills, "only {} kills", record.kills());
+    Ok(())
+}
+
+fn a_storm_of_rebalances_is_survived(record: &Record) -> anyhow::Result<()> {
+    let times = record.joins_and_leaves();
+    ensure!(times >= OPTIONS.joins_and_leaves, "only {times} joins and leaves");
+    Ok(())
+}
+
+fn no_request_fails_while_replicas_are_restarted(record: &Record) -> anyhow::Result<()> {
+    let (restarts, failed) = record.restarts();
+    ensure!(
+        restarts == 10 && failed == 0,
+        "{restarts} restarts, {failed} failed requests"
+    );
+    Ok(())
+}
+
+fn nothing_is_lost_doubled_or_wrong(record: &Record) -> anyhow::Result<()> {
+    match record.violations().as_slice() {
+        [] => Ok(()),
+        violations => bail!("{}", violations.join("\n")),
     }
-    trial(
-        "chaos::two_hundred_kills_are_survived".to_owned(),
-        Box::new(|record| {
-            ensure!(record.kills() >= OPTIONS.kills, "only {} kills", record.kills());
-            Ok(())
-        }),
-    );
-    trial(
-        "chaos::a_storm_of_rebalances_is_survived".to_owned(),
-        Box::new(|record| {
-            ensure!(record.joins_and_leaves() >= OPTIONS.joins_and_leaves, "no storm");
-            Ok(())
-        }),
-    );
-    trial(
-        "chaos::no_request_fails_while_replicas_are_restarted".to_owned(),
-        Box::new(|record| {
-            let (restarts, failed) = record.restarts();
-            ensure!(
-                restarts == 10 && failed == 0,
-                "{restarts} restarts, {failed} failed requests"
-            );
-            Ok(())
-        }),
-    );
-    trial(
-        "chaos::nothing_is_lost_doubled_or_wrong".to_owned(),
-        Box::new(|record| match record.violations().as_slice() {
-            [] => Ok(()),
-            violations => bail!("{}", violations.join("\n")),
-        }),
-    );
-    all
 }
 
 fn came_back(record: &Record, part: Name, how: &str) -> anyhow::Result<()> {
