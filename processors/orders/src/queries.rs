@@ -1,7 +1,7 @@
 //! What fronts show of orders.
 
 use sqlx::PgPool;
-use streams::StoreError;
+use streams::{StoreError, answered};
 use uuid::Uuid;
 
 use crate::order::{Order, OrderRow, OrderStatus};
@@ -11,15 +11,17 @@ use crate::order::{Order, OrderRow, OrderStatus};
 /// # Errors
 /// [`StoreError::Transient`]: the database did not answer.
 pub async fn find_order(pool: &PgPool, user_id: &str, id: Uuid) -> Result<Option<Order>, StoreError> {
-    let row: Option<OrderRow> = sqlx::query_as(
-        "select id, user_id, amount, description, status, status_reason, created_at, updated_at
+    let row: Option<OrderRow> = answered(
+        "could not read the order",
+        sqlx::query_as(
+            "select id, user_id, amount, description, status, status_reason, created_at, updated_at
            from orders where id = $1 and user_id = $2",
+        )
+        .bind(id)
+        .bind(user_id)
+        .fetch_optional(pool),
     )
-    .bind(id)
-    .bind(user_id)
-    .fetch_optional(pool)
-    .await
-    .map_err(|error| StoreError::from_sql("could not read the order", error))?;
+    .await?;
     row.map(OrderRow::into_order).transpose()
 }
 
@@ -28,14 +30,16 @@ pub async fn find_order(pool: &PgPool, user_id: &str, id: Uuid) -> Result<Option
 /// # Errors
 /// [`StoreError::Transient`]: the database did not answer.
 pub async fn find_closed(pool: &PgPool, ids: &[Uuid]) -> Result<Vec<Order>, StoreError> {
-    let rows: Vec<OrderRow> = sqlx::query_as(
-        "select id, user_id, amount, description, status, status_reason, created_at, updated_at
+    let rows: Vec<OrderRow> = answered(
+        "could not look for closed orders",
+        sqlx::query_as(
+            "select id, user_id, amount, description, status, status_reason, created_at, updated_at
            from orders where id = any($1) and status <> 'NEW'",
+        )
+        .bind(ids)
+        .fetch_all(pool),
     )
-    .bind(ids)
-    .fetch_all(pool)
-    .await
-    .map_err(|error| StoreError::from_sql("could not look for closed orders", error))?;
+    .await?;
     rows.into_iter().map(OrderRow::into_order).collect()
 }
 
@@ -50,18 +54,20 @@ pub async fn list_orders(
     before: Option<Uuid>,
     limit: u32,
 ) -> Result<Vec<Order>, StoreError> {
-    let rows: Vec<OrderRow> = sqlx::query_as(
-        "select id, user_id, amount, description, status, status_reason, created_at, updated_at
+    let rows: Vec<OrderRow> = answered(
+        "could not list the orders",
+        sqlx::query_as(
+            "select id, user_id, amount, description, status, status_reason, created_at, updated_at
            from orders
           where user_id = $1 and id < $2 and ($3::text is null or status = $3)
           order by id desc limit $4",
+        )
+        .bind(user_id)
+        .bind(before.unwrap_or(Uuid::max()))
+        .bind(status.map(OrderStatus::as_str))
+        .bind(i64::from(limit))
+        .fetch_all(pool),
     )
-    .bind(user_id)
-    .bind(before.unwrap_or(Uuid::max()))
-    .bind(status.map(OrderStatus::as_str))
-    .bind(i64::from(limit))
-    .fetch_all(pool)
-    .await
-    .map_err(|error| StoreError::from_sql("could not list the orders", error))?;
+    .await?;
     rows.into_iter().map(OrderRow::into_order).collect()
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, Row as _};
-use streams::StoreError;
+use streams::{StoreError, answered};
 use uuid::Uuid;
 
 /// A stage, in the order in which an order passes them.
@@ -49,16 +49,18 @@ impl Stage {
 /// # Errors
 /// [`StoreError::Transient`]: the database did not answer.
 pub async fn find_timeline(pool: &PgPool, user_id: Option<&str>, id: Uuid) -> Result<Option<Timeline>, StoreError> {
-    let row = sqlx::query(
-        "select created_at, request_published_at, decided_at, status_published_at,
+    let row = answered(
+        "could not read the order's timeline",
+        sqlx::query(
+            "select created_at, request_published_at, decided_at, status_published_at,
                 case when status <> 'NEW' then updated_at end
            from orders where id = $1 and ($2::text is null or user_id = $2)",
+        )
+        .bind(id)
+        .bind(user_id)
+        .fetch_optional(pool),
     )
-    .bind(id)
-    .bind(user_id)
-    .fetch_optional(pool)
-    .await
-    .map_err(|error| StoreError::from_sql("could not read the order's timeline", error))?;
+    .await?;
     Ok(row.map(|row| {
         let [accepted, published, decided, answered, closed] = [0, 1, 2, 3, 4].map(|column| row.get(column));
         timeline(accepted, published, decided, answered, closed)

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use schemas::{Balance, SignedAmount};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgPool, Row as _};
-use streams::StoreError;
+use streams::{StoreError, answered};
 use uuid::Uuid;
 
 use crate::charge_store::balance;
@@ -74,12 +74,13 @@ pub struct Transaction {
 /// # Errors
 /// [`StoreError::Transient`]: the database did not answer.
 pub async fn find_account(pool: &PgPool, user_id: &str) -> Result<Option<AccountView>, StoreError> {
-    let row: Option<AccountRow> =
+    let row: Option<AccountRow> = answered(
+        "could not read the account",
         sqlx::query_as("select user_id, id, balance, version, created_at, updated_at from accounts where user_id = $1")
             .bind(user_id)
-            .fetch_optional(pool)
-            .await
-            .map_err(|error| StoreError::from_sql("could not read the account", error))?;
+            .fetch_optional(pool),
+    )
+    .await?;
     row.map(AccountRow::into_view).transpose()
 }
 
@@ -93,16 +94,18 @@ pub async fn list_transactions(
     before: Option<i64>,
     limit: u32,
 ) -> Result<Option<Vec<Transaction>>, StoreError> {
-    let rows = sqlx::query(
-        "select id, kind, amount, balance_after, order_id, created_at, version
+    let rows = answered(
+        "could not read the ledger",
+        sqlx::query(
+            "select id, kind, amount, balance_after, order_id, created_at, version
            from ledger where user_id = $1 and version < $2 order by version desc limit $3",
+        )
+        .bind(user_id)
+        .bind(before.unwrap_or(i64::MAX))
+        .bind(i64::from(limit))
+        .fetch_all(pool),
     )
-    .bind(user_id)
-    .bind(before.unwrap_or(i64::MAX))
-    .bind(i64::from(limit))
-    .fetch_all(pool)
-    .await
-    .map_err(|error| StoreError::from_sql("could not read the ledger", error))?;
+    .await?;
     if rows.is_empty() && find_account(pool, user_id).await?.is_none() {
         return Ok(None);
     }

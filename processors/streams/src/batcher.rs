@@ -19,9 +19,10 @@ use crate::backoff::Backoff;
 use crate::error_chain::error_chain;
 use crate::seeded_bug::{self, Bug};
 use crate::state_store::StoreError;
+use crate::time_limit::within;
 
-/// A database that has not answered by then has fallen silent; what it did is found out by committing again.
-const COMMIT_LIMIT: Duration = Duration::from_secs(20);
+/// What a commit may take at least, however long its requests have waited already.
+const COMMIT_LIMIT_MIN: Duration = Duration::from_secs(1);
 
 /// Commits many requests in one transaction.
 pub trait CommitBatch: Send + Sync + 'static {
@@ -203,10 +204,19 @@ impl<C: CommitBatch> Committer<C> {
         let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(500));
         loop {
             let started = Instant::now();
-            let commit = tokio::time::timeout(COMMIT_LIMIT, self.commit.commit(requests))
-                .crash_points("requests.commit")
-                .await;
-            match commit.unwrap_or_else(|_| Err(StoreError::silent("could not commit the batch", COMMIT_LIMIT))) {
+            // A link that swallows packets would keep the requests waiting, and all that come after them.
+            let limit = self
+                .config
+                .deadline
+                .saturating_sub(oldest.elapsed())
+                .max(COMMIT_LIMIT_MIN);
+            match within(
+                limit,
+                "could not commit the batch",
+                self.commit.commit(requests).crash_points("requests.commit"),
+            )
+            .await
+            {
                 Ok(answers) => {
                     histogram!("batcher_batch_requests").record(requests.len() as f64);
                     histogram!("batcher_commit_seconds").record(started.elapsed().as_secs_f64());

@@ -43,6 +43,7 @@ pub mod service;
 mod state_store;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod time_limit;
 mod topology;
 
 pub use backend::{
@@ -58,4 +59,5 @@ pub use processor::{Forward, NoOutput, Processor, Reject};
 pub use record::{Header, RawRecord, Record, TopicPartition};
 pub use runner::{RunnerState, StateListener};
 pub use state_store::{StateStore, StoreError};
+pub use time_limit::{ANSWER_LIMIT, answered};
 pub use topology::{Sink, Source, Topology, TopologyDescription};

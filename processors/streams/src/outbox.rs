@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::state_store::StoreError;
+use crate::time_limit::answered;
 
 /// The largest value that is staged, and so the largest that is an event; brokers take 1 MiB by default, headers
 /// included.
@@ -73,28 +74,30 @@ pub async fn append_to_outbox(tx: &mut PgConnection, events: &[StagedEvent]) -> 
     if events.is_empty() {
         return Ok(());
     }
-    sqlx::query(
-        "insert into streams.outbox (event_id, topic, record_key, event_type, subject, traceparent, payload)
+    answered(
+        "could not append to the outbox",
+        sqlx::query(
+            "insert into streams.outbox (event_id, topic, record_key, event_type, subject, traceparent, payload)
          select e.event_id, e.topic, e.record_key, e.event_type, e.subject, e.traceparent, e.payload
            from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[])
                 with ordinality as e(event_id, topic, record_key, event_type, subject, traceparent, payload, n)
           order by e.n",
+        )
+        .bind(events.iter().map(|event| event.event_id).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.topic.as_ref()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.key.as_str()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.event_type.as_ref()).collect::<Vec<_>>())
+        .bind(events.iter().map(|event| event.subject.as_str()).collect::<Vec<_>>())
+        .bind(
+            events
+                .iter()
+                .map(|event| event.traceparent.as_deref())
+                .collect::<Vec<_>>(),
+        )
+        .bind(events.iter().map(|event| event.payload.as_slice()).collect::<Vec<_>>())
+        .execute(tx)
+        .crash_points("outbox.append"),
     )
-    .bind(events.iter().map(|event| event.event_id).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.topic.as_ref()).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.key.as_str()).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.event_type.as_ref()).collect::<Vec<_>>())
-    .bind(events.iter().map(|event| event.subject.as_str()).collect::<Vec<_>>())
-    .bind(
-        events
-            .iter()
-            .map(|event| event.traceparent.as_deref())
-            .collect::<Vec<_>>(),
-    )
-    .bind(events.iter().map(|event| event.payload.as_slice()).collect::<Vec<_>>())
-    .execute(tx)
-    .crash_points("outbox.append")
-    .await
-    .map_err(|error| StoreError::from_sql("could not append to the outbox", error))?;
+    .await?;
     Ok(())
 }

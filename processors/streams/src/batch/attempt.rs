@@ -15,6 +15,7 @@ use crate::outbox::StagedEvent;
 use crate::processor::Reject;
 use crate::seeded_bug::{self, Bug};
 use crate::state_store::StoreError;
+use crate::time_limit::{PROCESS_LIMIT, within};
 use crate::topology::{DecodedRecord, Pipeline, Processed};
 
 /// Records that are known to fail, by their index in the slice.
@@ -197,7 +198,12 @@ pub(super) async fn process_caught<Tx: Send>(
     now: DateTime<Utc>,
     batch: Vec<&DecodedRecord>,
 ) -> Result<Processed, AttemptError> {
-    match AssertUnwindSafe(pipeline.process(tx, now, batch)).catch_unwind().await {
+    let process = within(
+        PROCESS_LIMIT,
+        "could not process the batch",
+        pipeline.process(tx, now, batch),
+    );
+    match AssertUnwindSafe(process).catch_unwind().await {
         Ok(Ok(processed)) => Ok(processed),
         Ok(Err(error)) => Err(error.into()),
         Err(panic) => {

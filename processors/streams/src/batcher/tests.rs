@@ -127,6 +127,19 @@ async fn an_outage_is_waited_out() {
     assert_eq!(submit_all(&batcher, vec![1]).await, [Ok(2)]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_database_that_has_fallen_silent_is_waited_for_until_the_deadline_and_no_longer() {
+    let silent = Doubler::new(0);
+    let batcher = Batcher::start(silent.clone(), CONFIG);
+    let started = Instant::now();
+    let answer = batcher.submit(1).await;
+    assert!(matches!(answer, Err(BatcherError::Overloaded(_))), "{answer:?}");
+    assert_eq!(started.elapsed().as_secs(), CONFIG.deadline.as_secs());
+    // Whoever comes next is not held up by it.
+    silent.gate.add_permits(1);
+    assert_eq!(batcher.submit(2).await, Ok(4));
+}
+
 #[tokio::test]
 async fn an_outage_past_the_deadline_is_an_overload() {
     let config = BatcherConfig {

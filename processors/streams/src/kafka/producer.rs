@@ -17,6 +17,10 @@ use crate::relay::{OutboxEvent, Publish, PublishError, Publishers};
 use http_kit::crash_point;
 use http_kit::trace::TRACEPARENT;
 
+/// How long the broker may acknowledge nothing at all. Then the producer is given up with what it holds, and another
+/// one publishes all of it again: on each partition the same events in the same order, which receivers know by their ids.
+const SILENCE_LIMIT: Duration = Duration::from_secs(8);
+
 /// Connects to a cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct KafkaPublishers {
@@ -154,7 +158,11 @@ impl Delivery {
     async fn all_acknowledged(&self, expected: usize) -> KafkaResult<()> {
         // `notify_one` leaves a permit behind, so a report between the check and the wait is not lost.
         while self.reported.load(Ordering::Acquire) < expected {
-            self.changed.notified().await;
+            // Without a message timeout a request has none either, and waits on a dead link for ever.
+            let next = tokio::time::timeout(SILENCE_LIMIT, self.changed.notified());
+            if next.await.is_err() {
+                return Err(KafkaError::MessageProduction(RDKafkaErrorCode::RequestTimedOut));
+            }
         }
         self.failed
             .lock()

@@ -29,7 +29,9 @@ pub(crate) async fn create_topics(brokers: &str, topics: &[&str], layout: TopicL
                 .set("message.timestamp.type", "LogAppendTime")
         })
         .collect();
-    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+    let options = AdminOptions::new()
+        .operation_timeout(Some(Duration::from_secs(20)))
+        .request_timeout(Some(Duration::from_secs(30)));
     let answers = admin
         .create_topics(&new_topics, &options)
         .await

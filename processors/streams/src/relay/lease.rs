@@ -6,6 +6,7 @@ use sqlx::{PgPool, Row};
 use super::OutboxEvent;
 use super::window::{Snapshot, Window};
 use crate::state_store::StoreError;
+use crate::time_limit::answered;
 
 /// One tenure of the relay: what it may write under, and where it goes on.
 #[derive(Clone, Debug)]
@@ -42,21 +43,23 @@ impl Progress {
 
 /// Takes the lease if nobody holds it; `None` if somebody does.
 pub(super) async fn acquire(pool: &PgPool, owner: &str, lease_ms: u32) -> Result<Option<Tenure>, StoreError> {
-    let row = sqlx::query(
-        "update streams.relay
+    let row = answered(
+        "could not ask for the relay's lease",
+        sqlx::query(
+            "update streams.relay
             set owner = $1, epoch = epoch + 1, updated_at = now(),
                 lease_until = clock_timestamp() + $2 * interval '1 ms'
           where lease_until < clock_timestamp() or owner = $1
              -- Nobody can have asked for so long a lease: this clock was ahead, and has been set back.
              or lease_until > clock_timestamp() + $2 * interval '10 ms'
          returning epoch, published::text, window_end::text, window_after",
+        )
+        .bind(owner)
+        .bind(f64::from(lease_ms))
+        .fetch_optional(pool)
+        .crash_points("relay.acquire"),
     )
-    .bind(owner)
-    .bind(f64::from(lease_ms))
-    .fetch_optional(pool)
-    .crash_points("relay.acquire")
-    .await
-    .map_err(|error| StoreError::from_sql("could not ask for the relay's lease", error))?;
+    .await?;
     let Some(row) = row else { return Ok(None) };
     let parse = |text: String| {
         text.parse::<Snapshot>()
@@ -84,20 +87,22 @@ pub(super) async fn release(pool: &PgPool, tenure: &Tenure) -> Result<(), StoreE
 
 async fn save(pool: &PgPool, tenure: &Tenure, lease_ms: f64) -> Result<bool, StoreError> {
     let progress = &tenure.progress;
-    let done = sqlx::query(
-        "update streams.relay
+    let done = answered(
+        "could not save the relay's progress",
+        sqlx::query(
+            "update streams.relay
             set published = $2::text::pg_snapshot, window_end = $3::text::pg_snapshot, window_after = $4,
                 lease_until = clock_timestamp() + $5 * interval '1 ms', updated_at = now()
           where epoch = $1",
+        )
+        .bind(tenure.epoch)
+        .bind(progress.published.to_string())
+        .bind(progress.window_end.as_ref().map(Snapshot::to_string))
+        .bind(progress.after)
+        .bind(lease_ms)
+        .execute(pool)
+        .crash_points("relay.save"),
     )
-    .bind(tenure.epoch)
-    .bind(progress.published.to_string())
-    .bind(progress.window_end.as_ref().map(Snapshot::to_string))
-    .bind(progress.after)
-    .bind(lease_ms)
-    .execute(pool)
-    .crash_points("relay.save")
-    .await
-    .map_err(|error| StoreError::from_sql("could not save the relay's progress", error))?;
+    .await?;
     Ok(done.rows_affected() == 1)
 }

@@ -7,7 +7,8 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::error_chain::error_chain;
+use crate::state_store::StoreError;
+use crate::time_limit::answered;
 
 /// How long events are kept.
 #[derive(Clone, Copy, Debug)]
@@ -28,20 +29,21 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
     let mut round = 0;
     while !stopping.is_cancelled() {
         if let Err(error) = extend(&pool).await {
-            warn!("could not create partitions ahead: {}", error_chain(&error));
+            warn!("{}", error.chain());
         }
         match count_open_letters(&pool).await {
             Ok(open) => gauge!("streams_dead_letters_open").set(open as f64),
-            Err(error) => warn!("could not count the dead letters: {}", error_chain(&error)),
+            Err(error) => warn!("{}", error.chain()),
         }
         if round % DROP_EVERY_ROUNDS == 0 {
-            match drop_old(&pool, retention).await {
+            let drop = async { drop_old(&pool, retention).await };
+            match answered("could not drop old partitions", drop).await {
                 Ok((0, 0, 0)) => {}
                 Ok((outbox, inbox, keys)) => {
                     info!("dropped partitions: {outbox} of the outbox, {inbox} of the inbox, {keys} of request keys");
                 }
                 // A reader was in the way of a lock; the next round tries again.
-                Err(error) => warn!("could not drop old partitions: {}", error_chain(&error)),
+                Err(error) => warn!("{}", error.chain()),
             }
         }
         round += 1;
@@ -52,16 +54,17 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
     }
 }
 
-async fn extend(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query("select streams.extend_outbox(), streams.extend_inbox(14, 14), streams.extend_request_keys(14)")
-        .execute(pool)
-        .await?;
+async fn extend(pool: &PgPool) -> Result<(), StoreError> {
+    let extend = "select streams.extend_outbox(), streams.extend_inbox(14, 14), streams.extend_request_keys(14)";
+    let extended = sqlx::query(extend).execute(pool);
+    answered("could not create partitions ahead", extended).await?;
     Ok(())
 }
 
-async fn count_open_letters(pool: &PgPool) -> sqlx::Result<i64> {
+async fn count_open_letters(pool: &PgPool) -> Result<i64, StoreError> {
     let open = "select count(*) from streams.dead_letter where state in ('pending', 'held', 'replaying')";
-    sqlx::query_scalar(open).fetch_one(pool).await
+    let count = sqlx::query_scalar(open).fetch_one(pool);
+    answered("could not count the dead letters", count).await
 }
 
 /// In a transaction of its own that waits for no lock longer than 100 ms: writers queue behind a waiting lock.

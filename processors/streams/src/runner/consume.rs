@@ -17,12 +17,9 @@ use crate::batch::{BatchError, BatchReport, BatchRunner, Epochs, RetryReport};
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
 use crate::seeded_bug::{self, Bug};
-use crate::state_store::StoreError;
 
 /// How long the loop waits for records before it looks after other things.
 const POLL: Duration = Duration::from_millis(100);
-/// The database ends a statement before this; only one that has fallen silent takes longer.
-const BATCH_LIMIT: Duration = Duration::from_secs(90);
 /// How often parked records are looked at.
 const LETTERS_EVERY: Duration = Duration::from_millis(500);
 /// How long new records wait for parked ones that are tried again, before it is their turn.
@@ -96,9 +93,7 @@ impl<B: Backend> Runner<B> {
                 .took_in_hand(in_hand.records.iter().map(|record| &record.source));
             let started = Instant::now();
             let run = self.batches.run(self.clock.now(), &in_hand.epochs, &in_hand.records);
-            // Dropped, its transaction is rolled back, or was committed: the inbox knows which.
-            let timed_out = |_| BatchError::Transient(StoreError::silent("could not run the batch", BATCH_LIMIT));
-            let report = tokio::time::timeout(BATCH_LIMIT, run).await.map_err(timed_out)??;
+            let report = run.await?;
             self.measure(in_hand.records.len(), report, started);
         }
         if Instant::now() >= *letters_due {

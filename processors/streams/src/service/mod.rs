@@ -20,6 +20,7 @@ pub use settings::ProcessorSettings;
 use crate::backend::{PgTx, migrate_library};
 use crate::dead_letters::DeadLettersCommand;
 use crate::kafka::topics::{TopicLayout, create_topics};
+use crate::time_limit::with_time_limits;
 use crate::topology::Topology;
 
 /// Makes the topology once the schema registry has answered; called again until it does.
@@ -171,11 +172,18 @@ pub fn pool(url: &str, connections_max: u32, name: &str) -> anyhow::Result<PgPoo
     let options = options.application_name(name).options([
         ("idle_in_transaction_session_timeout", "5s"),
         ("statement_timeout", "60s"),
-        ("lock_timeout", "20s"),
+        // Less than we wait for any answer, so that whoever waits for a lock is told so.
+        ("lock_timeout", "4s"),
+        // Whoever hung up wants no answer, and one who cannot be reached has none of our connections for long.
+        ("client_connection_check_interval", "2s"),
+        ("tcp_user_timeout", "15s"),
+        ("tcp_keepalives_idle", "15"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
         // A lock is waited for, and then the row looked at anew: whatever a database or a role has as its default.
         ("default_transaction_isolation", "read committed"),
     ]);
-    Ok(PgPoolOptions::new()
+    Ok(with_time_limits(PgPoolOptions::new())
         .max_connections(connections_max)
         .acquire_timeout(std::time::Duration::from_secs(3))
         // A ping for each use would cost as much as the work.

@@ -10,12 +10,13 @@ use crate::backend::{DueLetter, Parking, Retried, Stage};
 use crate::dead_letters::headers::{headers_from_json, headers_to_json};
 use crate::record::{RawRecord, TopicPartition};
 use crate::state_store::StoreError;
+use crate::time_limit::answered;
 
 pub(super) async fn park(tx: &mut PgTx, ids: &[i16], parkings: &[Parking<'_>]) -> Result<(), StoreError> {
     // One by one: parking is rare, and a plain statement is easier to trust.
     for (id, parking) in ids.iter().zip(parkings) {
         let stage = parking.failure.reason.stage();
-        sqlx::query(
+        let insert = sqlx::query(
             "insert into streams.dead_letter (subscription_id, partition, \"offset\", record_key, record_value,
                                               headers, event_id, stage, state, holds_key, cause,
                                               reason_code)
@@ -35,9 +36,8 @@ pub(super) async fn park(tx: &mut PgTx, ids: &[i16], parkings: &[Parking<'_>]) -
         .bind(&parking.failure.cause)
         .bind(parking.failure.reason.code())
         .execute(&mut **tx)
-        .crash_points("letters.park")
-        .await
-        .map_err(|error| StoreError::from_sql("could not park a record", error))?;
+        .crash_points("letters.park");
+        answered("could not park a record", insert).await?;
     }
     Ok(())
 }
@@ -63,11 +63,11 @@ pub(super) async fn settle(tx: &mut PgTx, settled: &[(i64, Retried)]) -> Result<
             .bind(&failure.cause)
             .bind(failure.reason.code()),
         };
-        let settled = query
-            .execute(&mut **tx)
-            .crash_points("letters.settle")
-            .await
-            .map_err(|error| StoreError::from_sql("could not settle a dead letter", error))?;
+        let settled = answered(
+            "could not settle a dead letter",
+            query.execute(&mut **tx).crash_points("letters.settle"),
+        )
+        .await?;
         if settled.rows_affected() != 1 {
             // An operator has given it up meanwhile: roll back what was made of it.
             return Err(StoreError::conflict("could not settle a dead letter"));
@@ -83,7 +83,7 @@ pub(super) async fn due(
     partitions: &[TopicPartition],
     max: usize,
 ) -> Result<Vec<DueLetter>, StoreError> {
-    let rows = sqlx::query(
+    let rows = answered("could not look for dead letters to replay", sqlx::query(
         "select d.id, d.subscription_id, d.partition, d.\"offset\", d.record_key, d.record_value, d.headers, d.holds_key
            from streams.dead_letter d
            join unnest($1::smallint[], $2::integer[]) as mine(subscription_id, partition)
@@ -99,9 +99,9 @@ pub(super) async fn due(
     .bind(partitions.iter().map(|source| source.partition).collect::<Vec<_>>())
     .bind(i64::try_from(max).unwrap_or(i64::MAX))
     .fetch_all(pool)
-        .crash_points("letters.look")
-    .await
-    .map_err(|error| StoreError::from_sql("could not look for dead letters to replay", error))?;
+    .crash_points("letters.look"),
+    )
+    .await?;
 
     let topics: HashMap<(i16, i32), &TopicPartition> = ids
         .iter()

@@ -14,6 +14,7 @@ use super::{Arrival, Backend, Claim, DueLetter, Parking, PositionUpdate, Receipt
 use crate::outbox::{self, StagedEvent};
 use crate::record::TopicPartition;
 use crate::state_store::StoreError;
+use crate::time_limit::answered;
 
 static MIGRATOR: Migrator = sqlx::migrate!();
 
@@ -66,7 +67,7 @@ impl PgBackend {
         {
             return Ok(*id);
         }
-        let id = sqlx::query_scalar(
+        let id = answered("could not look up the subscription", sqlx::query_scalar(
             "with added as (
                 insert into streams.subscription (consumer_group, topic)
                 select $1, $2 where not exists (select from streams.subscription where consumer_group = $1 and topic = $2)
@@ -77,9 +78,9 @@ impl PgBackend {
         .bind(group)
         .bind(topic)
         .fetch_one(&self.pool)
-        .crash_points("subscription")
-        .await
-        .map_err(|error| StoreError::from_sql("could not look up the subscription", error))?;
+        .crash_points("subscription"),
+        )
+        .await?;
         self.subscriptions
             .write()
             .unwrap_or_else(PoisonError::into_inner)
@@ -114,18 +115,20 @@ impl Backend for PgBackend {
         let subscriptions = self.subscription_ids(group, partitions.iter()).await?;
         // One by one: each may have to wait for its own predecessor's transaction.
         for (source, subscription) in partitions.iter().zip(subscriptions) {
-            let row = sqlx::query(
-                "insert into streams.consumer_position as p (subscription_id, partition, next_offset, epoch)
+            let row = answered(
+                "could not take a partition over",
+                sqlx::query(
+                    "insert into streams.consumer_position as p (subscription_id, partition, next_offset, epoch)
                  values ($1, $2, 0, 1)
                  on conflict (subscription_id, partition) do update set epoch = p.epoch + 1, updated_at = now()
                  returning next_offset, epoch",
+                )
+                .bind(subscription)
+                .bind(source.partition)
+                .fetch_one(&self.pool)
+                .crash_points("claim"),
             )
-            .bind(subscription)
-            .bind(source.partition)
-            .fetch_one(&self.pool)
-            .crash_points("claim")
-            .await
-            .map_err(|error| StoreError::from_sql("could not take a partition over", error))?;
+            .await?;
             claims.push(Claim {
                 source: source.clone(),
                 next_offset: row.get(0),
@@ -136,11 +139,11 @@ impl Backend for PgBackend {
     }
 
     async fn begin(&self) -> Result<PgTx, StoreError> {
-        self.pool
-            .begin()
-            .crash_points("batch.begin")
-            .await
-            .map_err(|error| StoreError::from_sql("could not begin a transaction", error))
+        answered(
+            "could not begin a transaction",
+            self.pool.begin().crash_points("batch.begin"),
+        )
+        .await
     }
 
     async fn receive(
@@ -179,10 +182,7 @@ impl Backend for PgBackend {
     }
 
     async fn commit(&self, tx: PgTx) -> Result<(), StoreError> {
-        tx.commit()
-            .crash_points("batch.commit")
-            .await
-            .map_err(|error| StoreError::from_sql("could not commit", error))
+        answered("could not commit", tx.commit().crash_points("batch.commit")).await
     }
 
     async fn due_letters(

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::PgTx;
 use crate::backend::{Arrival, PositionUpdate, Receipt, Verdict};
 use crate::state_store::StoreError;
+use crate::time_limit::answered;
 
 /// The fence is the update: it finds its rows only under the batch's own epochs, and it waits for whoever
 /// is just raising one. The inbox entry waits for a second copy of the event that is just being applied.
@@ -51,41 +52,43 @@ pub(super) async fn receive(
     (arrival_ids, arrivals): (&[i16], &[Arrival<'_>]),
     retrying: bool,
 ) -> Result<Receipt, StoreError> {
-    let row = sqlx::query(RECEIVE)
-        .bind(position_ids)
-        .bind(
-            positions
-                .iter()
-                .map(|position| position.source.partition)
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            positions
-                .iter()
-                .map(|position| position.next_offset)
-                .collect::<Vec<_>>(),
-        )
-        .bind(positions.iter().map(|position| position.epoch).collect::<Vec<_>>())
-        .bind(arrivals.iter().map(|arrival| arrival.event_id).collect::<Vec<_>>())
-        .bind(arrival_ids)
-        .bind(
-            arrivals
-                .iter()
-                .map(|arrival| arrival.raw.source.partition)
-                .collect::<Vec<_>>(),
-        )
-        .bind(arrivals.iter().map(|arrival| arrival.raw.offset).collect::<Vec<_>>())
-        .bind(
-            arrivals
-                .iter()
-                .map(|arrival| arrival.raw.key.as_deref())
-                .collect::<Vec<_>>(),
-        )
-        .bind(retrying)
-        .fetch_one(&mut **tx)
-        .crash_points("batch.receive")
-        .await
-        .map_err(|error| StoreError::from_sql("could not receive the batch", error))?;
+    let row = answered(
+        "could not receive the batch",
+        sqlx::query(RECEIVE)
+            .bind(position_ids)
+            .bind(
+                positions
+                    .iter()
+                    .map(|position| position.source.partition)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(
+                positions
+                    .iter()
+                    .map(|position| position.next_offset)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(positions.iter().map(|position| position.epoch).collect::<Vec<_>>())
+            .bind(arrivals.iter().map(|arrival| arrival.event_id).collect::<Vec<_>>())
+            .bind(arrival_ids)
+            .bind(
+                arrivals
+                    .iter()
+                    .map(|arrival| arrival.raw.source.partition)
+                    .collect::<Vec<_>>(),
+            )
+            .bind(arrivals.iter().map(|arrival| arrival.raw.offset).collect::<Vec<_>>())
+            .bind(
+                arrivals
+                    .iter()
+                    .map(|arrival| arrival.raw.key.as_deref())
+                    .collect::<Vec<_>>(),
+            )
+            .bind(retrying)
+            .fetch_one(&mut **tx)
+            .crash_points("batch.receive"),
+    )
+    .await?;
 
     let moved: i64 = row.get(0);
     if usize::try_from(moved) != Ok(positions.len()) {
