@@ -12,6 +12,7 @@
 pub mod admission;
 mod circuit;
 pub mod circuit_breaker;
+mod connections;
 pub mod cors;
 pub mod dispatch;
 pub mod docs;
@@ -19,6 +20,7 @@ pub mod door;
 mod event_stream;
 pub mod headers;
 pub mod identity;
+mod idle_limit;
 pub mod jwt;
 pub mod page;
 mod proxy;

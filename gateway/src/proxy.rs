@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use http_body_util::{BodyExt as _, Full};
 use http_kit::crash_point::CrashPoints as _;
 use http_kit::json_body;
+use http_kit::prefer;
 use http_kit::problem::{Code, Problem};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Error as ClientError;
@@ -24,25 +25,27 @@ use tracing::warn;
 
 use crate::admission::Admission;
 use crate::circuit::Circuit;
+use crate::connections::Connections;
 use crate::event_stream::{EventStream, is_event_stream};
 use crate::headers::{Added, check_count, prepare_request, remove_hop_by_hop};
 use crate::identity::Auth;
+use crate::idle_limit::IdleLimit;
 use crate::rate_limit::Standing;
 use crate::retry::{Reached, Retries, Twice};
 use crate::routes::Service;
-use crate::upstream::{Forwarding, Upstream};
+use crate::upstream::Upstream;
 
 /// How requests travel on.
 pub(crate) struct Proxy {
     // Dependencies.
     pub(crate) admission: Admission,
-    pub(crate) client: Forwarding,
     pub(crate) roads: Vec<Road>,
     pub(crate) stopping: CancellationToken,
     // Configuration.
     pub(crate) credential: Option<HeaderValue>,
     pub(crate) retries: Retries,
     pub(crate) body_timeout: Duration,
+    pub(crate) answer_idle_timeout: Duration,
 }
 
 /// The way to one service.
@@ -50,8 +53,20 @@ pub(crate) struct Proxy {
 pub(crate) struct Road {
     pub(crate) upstream: Upstream,
     pub(crate) circuit: Circuit,
-    /// How long it may take to begin its answer, all attempts together.
+    pub(crate) connections: Connections,
+    /// How long it may take to begin its answer, all attempts together, beside the wait that was asked for.
     pub(crate) response_timeout: Duration,
+}
+
+impl Road {
+    /// `Prefer: wait` is for the service that grants it to read; to whoever asks for no wait, its silence is a fault.
+    fn patience(&self, headers: &HeaderMap) -> Duration {
+        let wait = match self.upstream.service {
+            Service::Orders => prefer::wait(headers),
+            _ => None,
+        };
+        self.response_timeout + wait.unwrap_or_default()
+    }
 }
 
 impl Proxy {
@@ -107,17 +122,21 @@ impl Proxy {
     /// Sends a request until there is an answer, or a reason to give up.
     async fn send(&self, road: &Road, request: &Outgoing, twice: Twice) -> Result<http::Response<Incoming>, Problem> {
         let ticket = road.circuit.enter()?;
-        let deadline = Instant::now() + road.response_timeout;
+        let deadline = Instant::now() + road.patience(&request.headers);
         let mut sent = 1;
         loop {
-            let forward = self.client.request(request.make()).crash_points("forward");
+            let connections = road.connections.current();
+            let forward = connections.request(request.make()).crash_points("forward");
             let failure = match timeout_at(deadline, forward).await {
                 Ok(Ok(answer)) => {
                     ticket.answered(&answer);
                     return Ok(answer);
                 }
                 Ok(Err(error)) => Failure::Broken(error),
-                Err(_) => Failure::Late,
+                Err(_) => {
+                    road.connections.give_up(&connections);
+                    Failure::Late
+                }
             };
             let pause = self.retries.pause(sent, failure.reached(), twice);
             match pause.filter(|pause| Instant::now() + *pause < deadline) {
@@ -140,10 +159,12 @@ impl Proxy {
         let (parts, body) = answer.into_parts();
         let mut headers = parts.headers;
         remove_hop_by_hop(&mut headers);
+        let limit = self.answer_idle_timeout;
         let body = if is_event_stream(&headers) {
-            EventStream::new(body, &self.stopping).map_err(io::Error::other).boxed()
+            let body = EventStream::new(body, &self.stopping).map_err(io::Error::other);
+            IdleLimit::new(body, limit).boxed()
         } else {
-            body.map_err(io::Error::other).boxed()
+            IdleLimit::new(body.map_err(io::Error::other), limit).boxed()
         };
         let parts = ResponseParts {
             status: parts.status,

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::Admission;
 use crate::circuit::Circuit;
+use crate::connections::Connections;
 use crate::cors::Cors;
 use crate::dispatch::{Dispatch, Own};
 use crate::docs;
@@ -27,7 +28,7 @@ use crate::proxy::{Proxy, Road};
 use crate::rate_limit::RateLimits;
 use crate::routes::{RULES, Service};
 use crate::settings::GatewaySettings;
-use crate::upstream::{Upstream, client};
+use crate::upstream::Upstream;
 
 /// Serves until the process is asked to stop.
 ///
@@ -118,6 +119,7 @@ fn proxy(
             ms(settings.circuit_open_ms),
         ),
         upstream: upstream.clone(),
+        connections: Connections::new(ms(settings.connect_timeout_ms)),
         response_timeout: ms(timeout),
     };
     Ok(Proxy {
@@ -125,12 +127,12 @@ fn proxy(
             limits: RateLimits::new(settings.address_rate(), settings.user_rate(common.mode)),
             identity,
         },
-        client: client(ms(settings.connect_timeout_ms)),
         roads: upstreams.iter().zip(timeouts).map(road).collect(),
         stopping: stopping.clone(),
         credential: common.credential()?,
         retries: settings.retries(),
         body_timeout: ms(settings.body_timeout_ms),
+        answer_idle_timeout: ms(settings.answer_idle_timeout_ms),
     })
 }
 

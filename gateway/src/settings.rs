@@ -30,13 +30,16 @@ pub struct GatewaySettings {
     /// How long a connection may take to come about.
     #[serde(default = "default_connect_timeout_ms")]
     pub connect_timeout_ms: u64,
-    /// How long the orders API may take to begin its answer, all attempts together; the answer itself may take as
-    /// long as it likes. Longer than the longest `Prefer: wait`.
+    /// How long the orders API may take to begin its answer, all attempts together, beside what `Prefer: wait` asks for.
     #[serde(default = "default_orders_response_timeout_ms")]
     pub orders_response_timeout_ms: u64,
     /// How long the payments API may take, likewise.
     #[serde(default = "default_payments_response_timeout_ms")]
     pub payments_response_timeout_ms: u64,
+    /// How long a service may send nothing in the middle of its answer, which may otherwise take as long as it likes.
+    /// Longer than the pause between two comments of an event stream, ten seconds.
+    #[serde(default = "default_answer_idle_timeout_ms")]
+    pub answer_idle_timeout_ms: u64,
     /// Times at most that a request without an answer is sent again, if that can do no harm.
     #[serde(default = "default_retries_max")]
     pub retries_max: u32,
@@ -135,6 +138,7 @@ impl GatewaySettings {
             ("connect_timeout_ms", self.connect_timeout_ms),
             ("orders_response_timeout_ms", self.orders_response_timeout_ms),
             ("payments_response_timeout_ms", self.payments_response_timeout_ms),
+            ("answer_idle_timeout_ms", self.answer_idle_timeout_ms),
             ("health_interval_ms", self.health_interval_ms),
             ("connections_max", self.connections_max as u64),
             ("head_timeout_ms", self.head_timeout_ms),
@@ -222,10 +226,13 @@ fn default_connect_timeout_ms() -> u64 {
     1_000
 }
 fn default_orders_response_timeout_ms() -> u64 {
-    35_000
+    10_000
 }
 fn default_payments_response_timeout_ms() -> u64 {
     10_000
+}
+fn default_answer_idle_timeout_ms() -> u64 {
+    30_000
 }
 fn default_retries_max() -> u32 {
     2

@@ -35,6 +35,10 @@ pub(crate) fn client(connect_timeout: Duration) -> Forwarding {
     let mut connector = HttpConnector::new();
     connector.set_connect_timeout(Some(connect_timeout));
     connector.set_nodelay(true);
+    // Finds out that a peer is gone which has never said so.
+    connector.set_keepalive(Some(Duration::from_secs(15)));
+    connector.set_keepalive_interval(Some(Duration::from_secs(5)));
+    connector.set_keepalive_retries(Some(3));
     Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         // Shorter than the services' own idle timeout, so that we are the one who closes.

@@ -9,6 +9,7 @@ mod failures;
 mod headers;
 mod jwt;
 mod limits;
+mod links;
 mod page;
 mod services;
 mod smuggling;
