@@ -74,6 +74,15 @@ impl Tables {
         Ok((terminal, attempted))
     }
 
+    /// Dead letters of both services that nobody has settled.
+    ///
+    /// # Errors
+    /// A database does not answer.
+    pub async fn open_letters(&self) -> anyhow::Result<i64> {
+        let open = "select count(*) from streams.dead_letter where state in ('pending', 'held', 'replaying')";
+        Ok(Self::number(&self.orders, open).await? + Self::number(&self.payments, open).await?)
+    }
+
     /// One number from a database.
     ///
     /// # Errors

@@ -34,7 +34,14 @@ impl Platform {
     /// # Errors
     /// A part does not start.
     pub fn start() -> anyhow::Result<Self> {
-        let mut settings = Settings::temporary("platform")?;
+        Self::start_with(Settings::temporary("platform")?)
+    }
+
+    /// Starts a platform of its own as `settings` say, with small batches too.
+    ///
+    /// # Errors
+    /// A part does not start.
+    pub fn start_with(mut settings: Settings) -> anyhow::Result<Self> {
         for name in [Name::OrdersProcessor, Name::PaymentsProcessor] {
             settings
                 .service_env

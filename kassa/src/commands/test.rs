@@ -70,7 +70,7 @@ pub fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
     drop(stack);
 
     heading("the whole platform");
-    for suite in ["platform", "tool", "chaos"] {
+    for suite in ["platform", "links", "tool", "chaos"] {
         let platform = ["test", "--workspace", "--all-features", "--test", suite, "--"];
         count.run(&[&platform[..], &filter].concat(), &env)?;
     }

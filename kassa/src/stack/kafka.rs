@@ -6,7 +6,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use super::settings::{Settings, cache};
+use super::settings::{KafkaDetour, Settings, cache};
 use super::unit::{Name, Ready, Unit};
 use crate::machine::fetch;
 use crate::machine::process::Launch;
@@ -73,13 +73,18 @@ pub(super) fn unit(settings: &Settings, java: &Path, say: &dyn Fn(&str)) -> anyh
 
 fn properties(settings: &Settings, log: &Path) -> String {
     let (port, controller) = (settings.ports.kafka, settings.ports.kafka_controller);
+    let detour = |port: fn(KafkaDetour) -> u16| {
+        let detour = settings.kafka_detour.map(port);
+        detour.map_or_else(String::new, |port| format!(",DETOUR://127.0.0.1:{port}"))
+    };
+    let (listen, advertised) = (detour(|detour| detour.listen), detour(|detour| detour.advertised));
     format!(
         "process.roles=broker,controller\nnode.id=1\n\
          controller.quorum.bootstrap.servers=127.0.0.1:{controller}\n\
-         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
-         advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n\
+         listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listen}\n\
+         advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{advertised}\n\
          controller.listener.names=CONTROLLER\ninter.broker.listener.name=PLAINTEXT\n\
-         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT\n\
+         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,DETOUR:PLAINTEXT\n\
          log.dirs={}\noffsets.topic.replication.factor=1\noffsets.topic.num.partitions=4\n\
          transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\n\
          share.coordinator.state.topic.replication.factor=1\nshare.coordinator.state.topic.min.isr=1\n\

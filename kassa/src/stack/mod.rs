@@ -26,7 +26,7 @@ use anyhow::{Context as _, bail};
 
 pub use ports::Ports;
 pub use postgres::{Database, Role};
-pub use settings::{Parts, Profile, Settings, cache, root};
+pub use settings::{KafkaDetour, Parts, Profile, Settings, cache, root};
 pub use unit::{Name, Ready};
 
 use crate::machine::{java, leftovers, packages};

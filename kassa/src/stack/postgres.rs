@@ -83,9 +83,9 @@ pub(super) fn unit(settings: &Settings) -> anyhow::Result<Unit> {
     let bin = postgres_bin().context("there is no Postgres server on this machine")?;
     let data = settings.postgres_data();
     if !data.join("PG_VERSION").exists() {
-        init(&bin, &data).context("could not make a Postgres cluster")?;
+        init(&bin, &data, settings.wal_folder.as_deref()).context("could not make a Postgres cluster")?;
     }
-    fs::write(data.join("kassa.conf"), config(settings.ports.postgres))?;
+    fs::write(data.join("kassa.conf"), config(settings))?;
     let (program, mut args) = as_postgres(&bin.join("postgres"));
     args.extend(["-D".to_owned(), data.display().to_string()]);
     let ready = Launch {
@@ -116,15 +116,22 @@ pub(super) fn unit(settings: &Settings) -> anyhow::Result<Unit> {
 }
 
 /// fsync and `synchronous_commit` keep their defaults, on: an answer is a promise.
-fn config(port: u16) -> String {
+fn config(settings: &Settings) -> String {
+    let port = settings.ports.postgres;
+    // A log in a folder of its own is a small one: a test wants to see what happens when that is full.
+    let (min_wal_mb, max_wal_mb) = if settings.wal_folder.is_some() {
+        (8, 48)
+    } else {
+        (80, 4096)
+    };
     format!(
         "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nmax_connections = 100\n\
-         shared_buffers = 512MB\nmax_wal_size = 4GB\nwal_compression = lz4\ncheckpoint_timeout = 15min\n\
+         shared_buffers = 512MB\nmin_wal_size = {min_wal_mb}MB\nmax_wal_size = {max_wal_mb}MB\nwal_compression = lz4\ncheckpoint_timeout = 15min\n\
          log_line_prefix = '%m %u@%d '\n"
     )
 }
 
-fn init(bin: &Path, data: &Path) -> anyhow::Result<()> {
+fn init(bin: &Path, data: &Path, wal: Option<&Path>) -> anyhow::Result<()> {
     fs::create_dir_all(data)?;
     if rustix::process::geteuid().is_root() {
         run(Command::new("chown").arg("postgres:").arg(data))?;
@@ -148,6 +155,9 @@ fn init(bin: &Path, data: &Path) -> anyhow::Result<()> {
             "--data-checksums",
         ])
         .arg(format!("--pwfile={}", password.display()))
+        // Segments of 1 MB fill a small disk evenly.
+        .args(wal.map(|folder| format!("--waldir={}", folder.display())))
+        .args(wal.map(|_| "--wal-segsize=1"))
         .arg("-D")
         .arg(data)
         .current_dir("/"));

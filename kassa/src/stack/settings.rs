@@ -24,8 +24,21 @@ pub struct Settings {
     pub session_timeout_ms: u32,
     /// Whether the JVMs start quickly rather than run quickly.
     pub quick_jvm: bool,
-    /// What some services are told beside what they need to find each other.
+    /// What some services are told beside, or instead of, what they need to find each other.
     pub service_env: Vec<(Name, &'static str, String)>,
+    /// A second way to Kafka, for clients that are to meet a broken link.
+    pub kafka_detour: Option<KafkaDetour>,
+    /// Where Postgres keeps its log, if not with its data: a folder that its user may write to.
+    pub wal_folder: Option<PathBuf>,
+}
+
+/// Kafka tells its clients where to connect, so whoever stands in between must be in what it tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KafkaDetour {
+    /// The broker's port for it.
+    pub listen: u16,
+    /// The port that clients of it are told.
+    pub advertised: u16,
 }
 
 /// A build of the services.
@@ -80,6 +93,8 @@ impl Settings {
             session_timeout_ms: 6_000,
             quick_jvm: false,
             service_env: Vec::new(),
+            kafka_detour: None,
+            wal_folder: None,
         }
     }
 

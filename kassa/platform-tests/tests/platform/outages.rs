@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use anyhow::ensure;
 use kassa::stack::Name;
-use platform_tests::{Platform, Tables, eventually};
+use platform_tests::{Platform, eventually};
 use serde_json::json;
 
 use crate::answers::is_problem;
 
 const SOON: Duration = Duration::from_secs(20);
-const OPEN_LETTERS: &str = "select count(*) from streams.dead_letter where state in ('pending', 'held', 'replaying')";
 
 pub(crate) async fn an_outage_makes_no_dead_letters(platform: &Platform) -> anyhow::Result<()> {
-    let before = letters(platform).await?;
+    let before = platform.tables.open_letters().await?;
     for part in Name::PARTS {
         let users = platform.users("outage", 5, "100.00").await?;
         // A backlog for the processor to work on while the part is away.
@@ -31,7 +30,7 @@ pub(crate) async fn an_outage_makes_no_dead_letters(platform: &Platform) -> anyh
         ensure!(platform.all_terminal(&placed).await? == 40, "all of them are paid");
         platform.all_ready().await?;
         ensure!(
-            letters(platform).await? == before,
+            platform.tables.open_letters().await? == before,
             "{part} was away, and a record was blamed"
         );
     }
@@ -87,9 +86,4 @@ async fn refused_while_starting(platform: &Platform, user: &str) -> anyhow::Resu
     // What needs no schema is answered.
     ensure!(platform.client.get("/orders", user).await?.status == 200, "lists go on");
     Ok(())
-}
-
-async fn letters(platform: &Platform) -> anyhow::Result<i64> {
-    let orders = Tables::number(&platform.tables.orders, OPEN_LETTERS).await?;
-    Ok(orders + Tables::number(&platform.tables.payments, OPEN_LETTERS).await?)
 }

@@ -1,0 +1,85 @@
+//! Broken links and a database in trouble, one case after the other on one platform, under load.
+//!
+//! Each case: users order → the fault → red, if it must be → healed → green → every answered order is paid, once; the
+//! audit finds nothing, and no record was blamed. `KASSA_SEED` repeats a run's dice.
+
+mod cases;
+mod database;
+mod disk;
+mod episode;
+mod registry;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kassa::stack::Settings;
+use libtest_mimic::{Arguments, Trial};
+use platform_tests::{Links, Platform, SmallDisk};
+use tokio::runtime::Runtime;
+
+/// What a test needs: the platform, its links, and a runtime to wait on.
+struct Bench {
+    // In the order in which they may be dropped: the disk last.
+    platform: Platform,
+    links: Links,
+    runtime: Runtime,
+    seed: u64,
+    disk: Option<SmallDisk>,
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    if arguments.list {
+        // A list needs no platform, but the trials need a value to be made of.
+        println!("the tests of this binary are the cases in its tables");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let bench = Arc::new(start()?);
+    let mut trials = cases::trials(&bench);
+    trials.extend(registry::trials(&bench));
+    trials.extend(database::trials(&bench));
+    trials.extend(disk::trials(&bench));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // The conclusion leaves the process without running destructors, and the platform must be stopped.
+    drop(bench);
+    Ok(if conclusion.has_failed() {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn start() -> anyhow::Result<Bench> {
+    let runtime = Runtime::new()?;
+    let guard = runtime.enter();
+    let seed = match std::env::var("KASSA_SEED") {
+        Ok(seed) => seed.parse().context("KASSA_SEED is a number")?,
+        Err(_) => fastrand::u64(..1_000_000),
+    };
+    println!("  KASSA_SEED={seed}");
+    let disk = SmallDisk::mount(192)?;
+    let mut settings = Settings::temporary("links")?;
+    settings.wal_folder = disk.as_ref().map(SmallDisk::folder).transpose()?;
+    let links = runtime.block_on(Links::before(&mut settings, seed))?;
+    let platform = Platform::start_with(settings)?;
+    drop(guard);
+    Ok(Bench {
+        platform,
+        links,
+        runtime,
+        seed,
+        disk,
+    })
+}
+
+/// A trial over the bench.
+fn trial(
+    bench: &Arc<Bench>,
+    name: String,
+    run: impl AsyncFnOnce(&Bench) -> anyhow::Result<()> + Send + 'static,
+) -> Trial {
+    let bench = bench.clone();
+    Trial::test(name, move || Ok(bench.runtime.block_on(run(&bench))?))
+}
