@@ -52,7 +52,7 @@ fn cents_of(decimal: Decimal) -> Result<i64, AmountError> {
     }
     cents
         .to_i64()
-        .filter(|cents| cents.abs() <= MAX_CENTS)
+        .filter(|cents| (-MAX_CENTS..=MAX_CENTS).contains(cents))
         .ok_or(AmountError::OutOfRange)
 }
 
@@ -137,7 +137,8 @@ impl FromStr for Balance {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        Self::from_decimal(text.parse().map_err(|_| AmountError::Malformed)?)
+        // Exact: `parse` would round what has more decimals than it can hold.
+        Self::from_decimal(Decimal::from_str_exact(text).map_err(|_| AmountError::Malformed)?)
     }
 }
 
@@ -145,7 +146,8 @@ impl FromStr for SignedAmount {
     type Err = AmountError;
 
     fn from_str(text: &str) -> Result<Self, AmountError> {
-        Self::from_decimal(text.parse().map_err(|_| AmountError::Malformed)?)
+        // Exact: `parse` would round what has more decimals than it can hold.
+        Self::from_decimal(Decimal::from_str_exact(text).map_err(|_| AmountError::Malformed)?)
     }
 }
 

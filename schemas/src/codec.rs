@@ -1,5 +1,11 @@
 //! Events to bytes and back: Confluent framing round Avro, with writers and readers made once per schema.
 
+mod bounded;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -7,9 +13,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::schema_compatibility::SchemaCompatibility;
+use apache_avro::util::max_allocation_bytes;
 use apache_avro::writer::datum::GenericDatumWriter;
 use event::{BoxFuture, DeserializeError, Deserializer, LearnError, SerializeError, Serializer};
 
+use self::bounded::check_bounded;
 use crate::registry::Registry;
 use crate::versions::AvroEvent;
 use crate::wire::OnTheWire;
@@ -17,7 +25,8 @@ use crate::wire::OnTheWire;
 /// Confluent's wire format: a zero, then the schema's id, big-endian.
 const MAGIC: u8 = 0;
 const HEADER_BYTES: usize = 5;
-/// More than any record has.
+/// The longest text or bytes that a record may announce: more than any record has. Avro's library believes a length before
+/// it has seen the bytes, and by itself it believes up to 512 MiB.
 const ALLOCATION_MAX_BYTES: usize = 1024 * 1024;
 
 type Reader = Arc<GenericDatumReader<'static>>;
@@ -58,8 +67,7 @@ impl<E: AvroEvent> Codec<E> {
     }
 
     fn with_ids(ids: &[u32], registry: Option<Registry>) -> Self {
-        // A length within a record is believed up to here, and not up to half a gigabyte.
-        apache_avro::util::max_allocation_bytes(ALLOCATION_MAX_BYTES);
+        max_allocation_bytes(ALLOCATION_MAX_BYTES);
         let schemas: Vec<&'static Schema> = E::VERSIONS.iter().map(|version| keep(version.schema())).collect();
         let newest = schemas.last().expect("an event has a version");
         let readers = ids.iter().zip(&schemas).map(|(id, schema)| (*id, reader(schema)));
@@ -104,6 +112,7 @@ fn readable_as<E: AvroEvent>(text: &str) -> Result<Schema, String> {
         let (theirs, ours) = (name(&theirs).unwrap_or_default(), name(&ours).unwrap_or_default());
         return Err(format!("it is of {theirs:?}, not of {ours:?}"));
     }
+    check_bounded(&theirs)?;
     SchemaCompatibility::can_read(&theirs, &ours).map_err(|error| error.to_string())?;
     Ok(theirs)
 }
@@ -171,6 +180,3 @@ impl<E> std::fmt::Debug for Codec<E> {
         f.debug_struct("Codec").field("id", &self.id).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;
