@@ -7,6 +7,8 @@ pub mod admin;
 pub mod crash_point;
 pub mod etag;
 pub mod front;
+#[cfg(test)]
+mod fuzz;
 pub mod health;
 pub mod idempotency_key;
 pub mod identity;

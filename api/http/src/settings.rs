@@ -236,6 +236,8 @@ fn parse<S: DeserializeOwned>(table: HashMap<String, Value>) -> anyhow::Result<S
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[derive(Debug, Deserialize)]
@@ -319,5 +321,67 @@ mod tests {
     fn secrets_are_not_printed() {
         let (_, own) = load_with(&[("KASSA_DATABASE_URL", "hush")], &[]).expect("valid");
         assert!(!format!("{own:?}").contains("hush"));
+    }
+
+    /// Names that are settings, nearly are, or are nothing.
+    fn key() -> impl Strategy<Value = String> {
+        let known = proptest::sample::select([&COMMON_KEYS[..], &["database_url", "limit_ms", "names"]].concat());
+        prop_oneof![3 => known.prop_map(str::to_owned), 1 => "[a-z_]{1,20}", 1 => "[ -~]{0,20}"]
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        let close = [
+            "127.0.0.1:1",
+            "production",
+            "demo",
+            "json",
+            "text",
+            "0",
+            "1",
+            "0.5",
+            "true",
+            "",
+            "a,b",
+        ];
+        let close = proptest::sample::select(close.to_vec()).prop_map(str::to_owned);
+        prop_oneof![3 => close, 1 => any::<i64>().prop_map(|number| number.to_string()), 1 => "[^\\x00]{0,40}"]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn any_settings_are_read_or_refused_and_none_is_dropped(
+            variables in proptest::collection::hash_map(key(), value(), 0..6),
+            flags in proptest::collection::vec((key(), value()), 0..4),
+        ) {
+            let environment: HashMap<String, String> =
+                variables.iter().map(|(key, value)| (format!("KASSA_{}", key.to_uppercase()), value.clone())).collect();
+            let set: Vec<String> = flags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let args = SettingsArgs { config: None, set };
+            match load_from::<Own>(&args, "127.0.0.1:80", Some(environment)) {
+                Ok((common, own)) => {
+                    let is_known = |key: &str| {
+                        let key = key.to_lowercase();
+                        COMMON_KEYS.contains(&key.as_str()) || ["database_url", "limit_ms", "names", "config"].contains(&key.as_str())
+                    };
+                    prop_assert!(variables.keys().all(|key| is_known(key)), "{:?}", variables);
+                    if let Some((_, last)) = flags.iter().rev().find(|(key, _)| key == "database_url") {
+                        prop_assert_eq!(own.database_url.expose(), last);
+                    }
+                    let _ = common.credential();
+                    prop_assert_eq!(format!("{:?}", own.database_url), "***");
+                }
+                Err(error) => prop_assert!(!error.to_string().is_empty()),
+            }
+        }
+
+        #[test]
+        fn any_file_is_read_or_refused(text in prop_oneof!["[ -~\n]{0,200}", "([a-z_]{1,12} = [\"\\[\\]{}0-9a-z., ]{0,20}\n){0,6}"]) {
+            let built = Config::builder().add_source(File::from_str(&text, FileFormat::Toml)).build();
+            if let Ok(all) = built.and_then(Config::try_deserialize::<HashMap<String, Value>>) {
+                let _ = parse::<Own>(all);
+            }
+        }
     }
 }
