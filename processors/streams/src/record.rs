@@ -85,3 +85,58 @@ pub struct Record<E> {
     /// When the broker appended it, by the broker's clock.
     pub appended_at: Option<DateTime<Utc>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn record(headers: &[(String, Option<Vec<u8>>)]) -> RawRecord {
+        let header = |(name, value): &(String, Option<Vec<u8>>)| Header {
+            name: name.clone(),
+            value: value.clone(),
+        };
+        RawRecord {
+            source: TopicPartition::new("numbers", 0),
+            offset: 0,
+            key: None,
+            value: None,
+            headers: headers.iter().map(header).collect(),
+            appended_at: None,
+        }
+    }
+
+    #[test]
+    fn a_partition_is_shown_as_topic_and_number() {
+        assert_eq!(TopicPartition::new("numbers", 7).to_string(), "numbers[7]");
+    }
+
+    #[test]
+    fn the_first_trace_that_came_counts_if_it_is_text() {
+        let header = |value: Option<&[u8]>| (TRACEPARENT.to_owned(), value.map(<[u8]>::to_vec));
+        let other = ("other".to_owned(), Some(b"no".to_vec()));
+        let first = record(&[other.clone(), header(Some(b"one")), header(Some(b"two"))]);
+        assert_eq!(first.traceparent(), Some("one"));
+        for unreadable in [&[other][..], &[header(None)], &[header(Some(b"\xff"))], &[]] {
+            assert_eq!(record(unreadable).traceparent(), None, "{unreadable:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn any_headers_have_a_readable_trace_or_none(
+            headers in proptest::collection::vec(
+                (prop_oneof![Just(TRACEPARENT.to_owned()), "[a-z_]{0,12}"], proptest::option::of(any::<Vec<u8>>())),
+                0..6,
+            ),
+        ) {
+            let first = headers.iter().find(|(name, _)| name == TRACEPARENT);
+            let bytes = first.and_then(|(_, value)| value.as_deref());
+            let record = record(&headers);
+            prop_assert_eq!(record.traceparent(), bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()));
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Charging: the scenarios that matter, on both stores, and thousands of random ones against a reference.
 
+mod reference_books;
 mod reference_ledger;
 mod scenarios;
 mod spoilt_records;

@@ -26,6 +26,8 @@ pub(crate) fn headers_from_json(json: &Value) -> Vec<Header> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -45,5 +47,38 @@ mod tests {
             },
         ];
         assert_eq!(headers_from_json(&headers_to_json(&headers)), headers);
+    }
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::hash_map(".{0,6}", inner, 0..3).prop_map(|map| map.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn any_headers_survive(
+            headers in proptest::collection::vec((".{0,20}", proptest::option::of(any::<Vec<u8>>())), 0..6),
+        ) {
+            let headers: Vec<Header> = headers.into_iter().map(|(name, value)| Header { name, value }).collect();
+            prop_assert_eq!(headers_from_json(&headers_to_json(&headers)), headers);
+        }
+
+        #[test]
+        fn what_is_no_list_of_headers_is_left_out(json in json()) {
+            let most = json.as_array().map_or(0, Vec::len);
+            prop_assert!(headers_from_json(&json).len() <= most);
+        }
     }
 }

@@ -151,6 +151,23 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_sees_what_is_below_its_end_and_does_not_run() {
+        let snapshot: Snapshot = "10:12:10".parse().expect("a snapshot");
+        assert_eq!(
+            [9, 10, 11, 12, 13].map(|xid| snapshot.sees(xid)),
+            [true, false, true, false, false]
+        );
+    }
+
+    #[test]
+    fn ids_have_gone_back_if_the_end_has() {
+        let is_before = |one: &str, other: &str| window(one, other).start.is_before(&window(one, other).end);
+        assert!(is_before("5:5:", "10:12:10"));
+        assert!(!is_before("10:12:10", "10:12:10"));
+        assert!(!is_before("10:12:10", "5:5:"));
+    }
+
+    #[test]
     fn text_that_is_no_snapshot_is_refused() {
         for text in ["", "1", "1:2", "a:2:", "1:2:x", "1:2:3:4"] {
             assert!(text.parse::<Snapshot>().is_err(), "{text}");
