@@ -5,11 +5,13 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use kassa::commands::bench::{BenchArgs, bench};
 use kassa::commands::chaos::chaos;
+use kassa::commands::coverage::coverage;
 use kassa::commands::delegate::{audit, delegate};
 use kassa::commands::doctor::doctor;
 use kassa::commands::down::{DownArgs, down};
 use kassa::commands::guarantees::{GuaranteesArgs, guarantees};
 use kassa::commands::models::models;
+use kassa::commands::mutants::mutants;
 use kassa::commands::postman::postman;
 use kassa::commands::screenshots::screenshots;
 use kassa::commands::simulate::simulate;
@@ -48,6 +50,14 @@ enum Command {
     /// Kills the platform at every crash point and at random, takes its parts away, and lets the audit judge.
     Chaos {
         /// `--minutes 30`, `--kills 500`, `--seed 7`, `--list`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Prints how much of the core the tests run, and fails below 90 % of its lines.
+    Coverage,
+    /// Changes the core in one place at a time, and looks whether a test notices.
+    Mutants {
+        /// cargo-mutants' own: `--file …`, `--list`, `--shard 1/8`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
@@ -110,6 +120,8 @@ fn main() -> ExitCode {
         Command::Guarantees(args) => guarantees(&args).map(|()| ExitCode::SUCCESS),
         Command::Models => models(),
         Command::Chaos { args } => chaos(&args),
+        Command::Coverage => coverage(),
+        Command::Mutants { args } => mutants(&args),
         Command::Screenshots => screenshots().map(|()| ExitCode::SUCCESS),
         Command::Postman => postman().map(|()| ExitCode::SUCCESS),
         Command::Doctor => {
