@@ -53,7 +53,7 @@ fn trials(record: &Arc<Record>) -> Vec<Trial> {
     };
     let points = PROGRAMS.iter().flat_map(|program| {
         let of_program = program.points().into_iter();
-        of_program.map(|point| {
+        of_program.map(move |point| {
             let name = format!("{}_dies_at_{point}", program.name);
             trial(name, Box::new(move |record| was_reached(record, program.name, &point)))
         })
