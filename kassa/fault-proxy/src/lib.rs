@@ -81,7 +81,8 @@ impl FaultProxy {
         self.listen
     }
 
-    /// Breaks the link from now on; what an earlier fault did to new bytes and connections ends.
+    /// Breaks the link from now on; what an earlier fault did to new bytes and connections ends. Healed at once it may
+    /// have met nobody yet: [`FaultProxy::hits`] tells.
     pub fn inject(&self, fault: Fault) {
         self.link.hits.store(0, Ordering::Relaxed);
         self.link.fault.send_replace(fault);
