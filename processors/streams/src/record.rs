@@ -118,7 +118,15 @@ mod tests {
         let other = ("other".to_owned(), Some(b"no".to_vec()));
         let first = record(&[other.clone(), header(Some(b"one")), header(Some(b"two"))]);
         assert_eq!(first.traceparent(), Some("one"));
-        for unreadable in [&[other][..], &[header(None)], &[header(Some(b"\xff"))], &[]] {
+        let long = [b'0'; 1_000];
+        for unreadable in [
+            &[other][..],
+            &[header(None)],
+            &[header(Some(b"\xff"))],
+            &[header(Some(b"00-\0"))],
+            &[header(Some(&long))],
+            &[],
+        ] {
             assert_eq!(record(unreadable).traceparent(), None, "{unreadable:?}");
         }
     }

@@ -154,6 +154,32 @@ fn a_discard_by_condition_takes_what_meets_it_and_keeps_the_reason() {
 }
 
 #[test]
+fn many_are_discarded_newest_first_so_that_none_of_them_is_applied() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        let mut of = vec![("a", "held", "held"); 600];
+        of[0] = ("a", "pending", "rejected");
+        letters(pool, &of).await;
+        // Notes in which transaction each was given up.
+        let notes = "
+            create table noted (id bigint, xid xid8 default pg_current_xact_id());
+            create function note() returns trigger language plpgsql as
+                $$ begin insert into noted (id) values (new.id); return new; end $$;
+            create trigger note after update on streams.dead_letter for each row execute function note()";
+        sqlx::raw_sql(notes).execute(pool).await.expect("a trigger");
+        run(pool, "discard --where key=a --reason double")
+            .await
+            .expect("discarded");
+        let ranges: Vec<(i64, i64)> = sqlx::query_as("select min(id), max(id) from noted group by xid order by xid")
+            .fetch_all(pool)
+            .await
+            .expect("the notes can be read");
+        assert_eq!(ranges, [(101, 600), (1, 100)], "what the others wait behind goes last");
+    });
+}
+
+#[test]
 fn a_replay_by_condition_asks_for_many_in_batches_oldest_first() {
     let database = TestDatabase::create(&[]);
     database.block_on(async {
