@@ -160,8 +160,8 @@ proptest! {
         let mut driver = TopologyTestDriver::on(backend.clone(), topology);
         let top_ups = MemoryTopUps::new(backend, store.clone());
         let mut books = Books::default();
-        for user in 0..2 {
-            store.open(USERS[user], Balance::ZERO);
+        for (user, name) in USERS.iter().enumerate().take(2) {
+            store.open(name, Balance::ZERO);
             books.accounts.insert(user, 0);
         }
         let ids: Vec<Uuid> = (0..100).map(|_| Uuid::now_v7()).collect();
