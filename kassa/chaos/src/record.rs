@@ -119,6 +119,28 @@ impl Record {
         self.inner().violations.clone()
     }
 
+    /// What a page about the run says of it.
+    #[must_use]
+    pub fn figures(&self) -> Vec<(&'static str, String)> {
+        let inner = self.inner();
+        let red = inner.faults.iter().filter_map(|fault| fault.red_after);
+        let green = inner.faults.iter().map(|fault| fault.green_after);
+        vec![
+            ("crash points", inner.points.len().to_string()),
+            (
+                "kills",
+                (inner.points.values().sum::<u64>() + inner.at_random.values().sum::<u64>()).to_string(),
+            ),
+            ("outages of a part", inner.faults.len().to_string()),
+            ("members that joined or left", inner.joins_and_leaves.to_string()),
+            ("orderly restarts", inner.restarts.to_string()),
+            ("requests that failed meanwhile", inner.failed_requests.to_string()),
+            ("violations", inner.violations.len().to_string()),
+            ("until red (shortest / median / longest)", range(red)),
+            ("until green again", range(green)),
+        ]
+    }
+
     /// All of it as a table in Markdown.
     #[must_use]
     pub fn table(&self) -> String {

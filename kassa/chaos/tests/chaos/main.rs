@@ -34,6 +34,9 @@ fn main() -> anyhow::Result<ExitCode> {
     let record = run(OPTIONS)?;
     println!("\n{}\n", record.table());
     let conclusion = libtest_mimic::run(&arguments, trials(&record));
+    if !conclusion.has_failed() {
+        kassa::evidence::record("chaos", &record.figures());
+    }
     Ok(conclusion.exit_code())
 }
 
