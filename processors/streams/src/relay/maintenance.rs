@@ -31,6 +31,10 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
         if let Err(error) = extend(&pool).await {
             warn!("{}", error.chain());
         }
+        match look(&pool).await {
+            Ok(tables) => tables.iter().for_each(Partitions::tell),
+            Err(error) => warn!("{}", error.chain()),
+        }
         match count_open_letters(&pool).await {
             Ok(open) => gauge!("streams_dead_letters_open").set(open as f64),
             Err(error) => warn!("{}", error.chain()),
@@ -59,6 +63,48 @@ async fn extend(pool: &PgPool) -> Result<(), StoreError> {
     let extended = sqlx::query(extend).execute(pool);
     answered("could not create partitions ahead", extended).await?;
     Ok(())
+}
+
+/// The partitions of one table.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct Partitions {
+    pub(crate) table_name: String,
+    pub(crate) kept: i64,
+    /// Of these, partitions that nothing is written to yet.
+    pub(crate) ahead: i64,
+    /// What all of them take on the disk, indexes included.
+    pub(crate) bytes: i64,
+}
+
+impl Partitions {
+    fn tell(&self) {
+        let table = || self.table_name.clone();
+        gauge!("streams_table_partitions", "table" => table()).set(self.kept as f64);
+        gauge!("streams_table_partitions_ahead", "table" => table()).set(self.ahead as f64);
+        gauge!("streams_table_bytes", "table" => table()).set(self.bytes as f64);
+    }
+}
+
+/// Partitions are named for what is in them: outbox_3 for the fourth 2^20 ids, the others for a day.
+const LOOK: &str = "
+with child as (
+    select p.relname as parent, c.oid, substring(c.relname from '[0-9]+$')::bigint as number
+      from pg_inherits i
+      join pg_class p on p.oid = i.inhparent and p.relnamespace = 'streams'::regnamespace
+      join pg_class c on c.oid = i.inhrelid
+     where p.relkind = 'p' and c.relkind = 'r'
+), today as (
+    select (to_char(now() at time zone 'UTC', 'YYYYMMDD'))::bigint as day,
+           coalesce((select last_value from pg_sequences
+                      where schemaname = 'streams' and sequencename = 'outbox_id_seq'), 0) / (1 << 20) as id
+)
+select parent::text as table_name, count(*) as kept,
+       count(*) filter (where number > case parent when 'outbox' then today.id else today.day end) as ahead,
+       sum(pg_total_relation_size(child.oid))::bigint as bytes
+  from child cross join today group by parent order by parent";
+
+pub(crate) async fn look(pool: &PgPool) -> Result<Vec<Partitions>, StoreError> {
+    answered("could not look at the partitions", sqlx::query_as(LOOK).fetch_all(pool)).await
 }
 
 async fn count_open_letters(pool: &PgPool) -> Result<i64, StoreError> {

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::lease::acquire;
-use super::maintenance::{Retention, drop_old};
+use super::maintenance::{Partitions, Retention, drop_old, look};
 use super::read_window::{current_snapshot, events, restamp_after_restore};
 use super::window::Window;
 use crate::outbox::{StagedEvent, append_to_outbox};
@@ -87,6 +87,40 @@ fn partitions_go_only_when_they_are_published_and_old() {
             .expect("the outbox can be read");
         assert_eq!(left, ["second"]);
         stage(pool, "third").await;
+    });
+}
+
+#[test]
+fn it_is_known_how_many_partitions_there_are_and_how_many_lie_ahead() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        let tables = look(pool).await.expect("looked");
+        let of = |name: &str| {
+            tables
+                .iter()
+                .find(|table| table.table_name == name)
+                .expect(name)
+                .clone()
+        };
+        assert_eq!(tables.len(), 3, "{tables:?}");
+        assert_eq!((of("outbox").kept, of("outbox").ahead), (8, 7));
+        assert_eq!((of("inbox").kept, of("inbox").ahead), (29, 14));
+        assert_eq!(of("request_key").ahead, 14);
+        // The last of the partitions is in use, and nobody has made further ones.
+        sqlx::query("select setval('streams.outbox_id_seq', 7 * (1 << 20) + 5)")
+            .execute(pool)
+            .await
+            .expect("set");
+        let before = of("outbox");
+        stage(pool, "key").await;
+        let tables = look(pool).await.expect("looked");
+        let outbox: &Partitions = tables
+            .iter()
+            .find(|table| table.table_name == "outbox")
+            .expect("outbox");
+        assert_eq!((outbox.kept, outbox.ahead), (8, 0));
+        assert!(outbox.bytes > before.bytes, "{outbox:?}");
     });
 }
 
