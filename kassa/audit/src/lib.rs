@@ -23,6 +23,7 @@ mod events;
 mod finding;
 mod judge;
 mod letters;
+mod metrics;
 mod money;
 mod report;
 mod rows;
@@ -38,6 +39,7 @@ use sqlx::PgPool;
 
 pub use finding::{Finding, Kind, RULES};
 use judge::Judge;
+pub use metrics::write_metrics;
 pub use report::Report;
 pub use seal::{Seal, Totals};
 

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
-use audit::{Books, Report, Seal};
+use audit::{Books, Report, Seal, write_metrics};
 use clap::Parser;
 use sqlx::PgPool;
 
@@ -32,6 +32,12 @@ struct Cli {
     /// Print one JSON object instead of text.
     #[arg(long)]
     json: bool,
+    /// Write the result as metrics in Prometheus' text format, for node_exporter's textfile collector.
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    /// Audit again so many seconds after the end of each audit, until stopped.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    watch: Option<u64>,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -41,7 +47,32 @@ async fn main() -> anyhow::Result<ExitCode> {
         orders: PgPool::connect_lazy(&cli.orders_database_url)?,
         payments: PgPool::connect_lazy(&cli.payments_database_url)?,
     };
-    let report = audit(&cli, &books).await?;
+    let Some(seconds) = cli.watch else {
+        return once(&cli, &books).await;
+    };
+    loop {
+        // An outage of a database is no reason to stop looking: the metrics say that nothing was seen.
+        if let Err(error) = once(&cli, &books).await {
+            eprintln!("{error:#}");
+        }
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+}
+
+/// One audit: printed, measured, and as an exit code.
+async fn once(cli: &Cli, books: &Books) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    let report = audit(cli, books).await;
+    if let Some(file) = &cli.metrics {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        write_metrics(
+            file,
+            report.as_ref().ok(),
+            started.elapsed(),
+            now.map_or(0, |now| now.as_secs()),
+        )?;
+    }
+    let report = report?;
     if cli.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
