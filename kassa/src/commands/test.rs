@@ -63,6 +63,8 @@ pub fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
         "--all-features",
         "--exclude",
         "platform-tests",
+        "--exclude",
+        "chaos",
         "--no-fail-fast",
         "--",
     ];
@@ -70,7 +72,7 @@ pub fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
     drop(stack);
 
     heading("the whole platform");
-    for suite in ["platform", "links", "tool", "chaos"] {
+    for suite in ["points", "platform", "links", "tool", "chaos"] {
         let platform = ["test", "--workspace", "--all-features", "--test", suite, "--"];
         count.run(&[&platform[..], &filter].concat(), &env)?;
     }
