@@ -51,6 +51,15 @@ pub(crate) struct Args {
     /// Up to how many orders growth fills the tables.
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) growth_max: u64,
+    /// How long the program `soak` takes.
+    #[arg(long, default_value_t = 3_600)]
+    pub(crate) soak_seconds: u64,
+    /// Its orders per second; left out, 70 % of what can be done.
+    #[arg(long)]
+    pub(crate) soak_per_second: Option<f64>,
+    /// End with an error if a figure misses its bar.
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// The folder that gets the table, the figures and the plots.
     #[arg(long)]
     pub(crate) record: Option<PathBuf>,

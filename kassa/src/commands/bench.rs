@@ -34,6 +34,9 @@ pub struct BenchArgs {
     /// Up to how many orders the program `growth` fills the tables.
     #[arg(long, default_value_t = 1_000_000)]
     growth_max: u64,
+    /// How long the program `soak` takes.
+    #[arg(long, default_value_t = 3_600)]
+    soak_seconds: u64,
     /// Write the table, the figures and the plots to docs/benchmarks.
     #[arg(long)]
     record: bool,
@@ -87,6 +90,7 @@ fn suite(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
         .args(["--seconds", &seconds.to_string()])
         .args(["--connections", &args.connections.to_string()])
         .args(["--growth-max", &args.growth_max.to_string()])
+        .args(["--soak-seconds", &args.soak_seconds.to_string()])
         .current_dir(root());
     for (name, identity) in leftovers::read(&settings.pids()) {
         load.args(["--process", &format!("{name}={}", identity.pid)]);

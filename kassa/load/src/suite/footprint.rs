@@ -22,7 +22,6 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     let used = bench.system.cpu_us()?.since(&before);
     let processes = bench.system.processes().to_vec();
     let percent = |us: u64| us as f64 / IDLE.as_micros() as f64 * 100.0;
-    let is_service = |process: &Process| !PARTS.contains(&process.name.as_str());
     let services: Vec<(&Process, u64)> = processes
         .iter()
         .zip(used.0.iter().copied())
@@ -60,8 +59,17 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
+fn is_service(process: &Process) -> bool {
+    !PARTS.contains(&process.name.as_str())
+}
+
+/// The processes that are ours.
+pub(super) fn services(processes: &[Process]) -> impl Iterator<Item = &Process> {
+    processes.iter().filter(|process| is_service(process))
+}
+
 /// `VmRSS` of proc(5).
-fn resident_mb(process: &Process) -> anyhow::Result<f64> {
+pub(super) fn resident_mb(process: &Process) -> anyhow::Result<f64> {
     let status = fs::read_to_string(format!("/proc/{}/status", process.pid))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kb = line

@@ -14,10 +14,11 @@ mod record;
 mod row;
 mod skew;
 mod snapshot;
+mod soak;
 mod throughput;
 mod whole;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
@@ -58,10 +59,12 @@ pub(crate) enum Program {
     Footprint,
     /// The same with many rows in the tables.
     Growth,
+    /// A steady load for a long time.
+    Soak,
 }
 
 impl Program {
-    /// What a bench measures unless it is told otherwise; growth fills the disk, and is asked for by name.
+    /// What a bench measures unless it is told otherwise; growth fills the disk and soak takes an hour, so they are asked for by name.
     const ALL: [Self; 10] = [
         Self::Footprint,
         Self::Whole,
@@ -157,6 +160,11 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     }
     let settings = bench.server.promises().await?;
     println!("\n{}", table(&rows));
+    let missed = rows
+        .iter()
+        .filter(|row| row.verdict() == Some(row::Verdict::Missed))
+        .count();
+    ensure!(!args.strict || missed == 0, "{missed} figures miss their bar");
     if let Some(folder) = &args.record {
         record::write(folder, args, &settings, &rows, &bench.latency, &bench.throughput)?;
         say(&format!("written to {}", folder.display()));
@@ -177,6 +185,7 @@ async fn one(program: Program, bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>
         Program::Drain => drain::measure(bench).await,
         Program::Footprint => footprint::measure(bench).await,
         Program::Growth => growth::measure(bench).await,
+        Program::Soak => soak::measure(bench).await,
     }
 }
 

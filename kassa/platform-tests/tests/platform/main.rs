@@ -5,6 +5,7 @@ mod cluster;
 mod contract;
 mod crashes;
 mod dead_letters;
+mod growth;
 mod http_file;
 mod idempotency;
 mod members;
@@ -84,6 +85,7 @@ fn all(bench: &Arc<Bench>) -> Vec<Trial> {
         answers::a_request_id_comes_back,
         answers::the_gateways_document_is_merged_and_served,
         answers::readiness_lists_each_upstream,
+        growth::a_minute_of_load_leaves_memory_files_and_tables_as_they_were,
     ];
     all.extend(trials![bench;
         contract::the_committed_document_is_the_one_that_is_served,
