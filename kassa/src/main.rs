@@ -57,7 +57,7 @@ enum Command {
     Coverage,
     /// Changes the core in one place at a time, and looks whether a test notices.
     Mutants {
-        /// cargo-mutants' own: `--file …`, `--list`, `--shard 1/8`.
+        /// cargo-mutants' own: `--re charge_account.rs`, `--list`, `--shard 1/8`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

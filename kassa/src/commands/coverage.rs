@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::build::command;
 use super::test_postgres::TestPostgres;
-use crate::stack::root;
+use crate::machine::packages;
+use crate::stack::{cache, root};
 
 /// Less than this fails.
 const AT_LEAST_PERCENT: f64 = 90.0;
@@ -22,6 +23,9 @@ const CRATES: [(&str, &str); 6] = [
     ("orders", "processors/orders/src/"),
     ("payments", "processors/payments/src/"),
 ];
+
+/// Whose tests run the core, too: the simulation its loops, the fronts and the gateway its HTTP side.
+const RUN_TOO: [&str; 4] = ["simulation", "orders-api", "payments-api", "gateway"];
 
 /// What is no core: it runs only with a broker, a registry or a process of its own, so that the tests of the whole
 /// platform run it; or it is made for tests itself.
@@ -47,10 +51,13 @@ const LEFT_OUT: [&str; 13] = [
 /// `cargo-llvm-cov` is not there, a test fails, or its report cannot be read.
 pub fn coverage() -> anyhow::Result<ExitCode> {
     let postgres = TestPostgres::start("coverage")?;
-    let packages = CRATES.iter().flat_map(|(name, _)| ["--package", name]);
+    let python = packages::python(&cache(), &["fastavro"], &|text| println!("  {text}"))?;
+    let names = CRATES.iter().map(|(name, _)| *name).chain(RUN_TOO);
+    let selected = names.flat_map(|name| ["--package", name]);
     let mut args = vec!["llvm-cov", "--no-report", "--all-features", "--no-fail-fast"];
-    args.extend(packages);
-    let status = command(&args, &[("DATABASE_URL", postgres.url())]).status()?;
+    args.extend(selected);
+    let python = python.display().to_string();
+    let status = command(&args, &[("DATABASE_URL", postgres.url()), ("KASSA_PYTHON", &python)]).status()?;
     ensure!(
         status.success(),
         "the tests cannot be counted; if cargo-llvm-cov is not there: cargo install --locked cargo-llvm-cov, and \

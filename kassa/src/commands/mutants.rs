@@ -7,7 +7,8 @@ use anyhow::Context as _;
 use super::build::command;
 use super::test_postgres::TestPostgres;
 
-/// Runs cargo-mutants on what `.cargo/mutants.toml` names, with its own arguments: `--file`, `--list`, `--shard 1/8`.
+/// Runs cargo-mutants on what `.cargo/mutants.toml` names, with its own arguments: `--re charge_account.rs`, `--list`,
+/// `--shard 1/8`.
 ///
 /// # Errors
 /// `cargo-mutants` is not there.
