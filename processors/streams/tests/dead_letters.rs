@@ -336,3 +336,111 @@ fn services_read_what_is_committed_whatever_the_database_has_as_its_default() {
         services.close().await;
     });
 }
+
+/// A letter in a state that an operator may meet, with everything that can be shown.
+async fn shown_letter(pool: &PgPool, state: &str) -> i64 {
+    let subscription = "insert into streams.subscription (id, consumer_group, topic)
+                        overriding system value values (1, 'tally', 'numbers') on conflict do nothing";
+    sqlx::query(subscription).execute(pool).await.expect("subscribed");
+    let (id, _) = letter(pool, 0).await;
+    sqlx::query(
+        "update streams.dead_letter
+            set state = $2, record_key = 'seven', record_value = '\\x0001ff', headers = '[[\"a\", \"AP8=\"], [\"b\", null]]'
+          where id = $1",
+    )
+    .bind(id)
+    .bind(state)
+    .execute(pool)
+    .await
+    .expect("updated");
+    id
+}
+
+async fn set_state(pool: &PgPool, id: i64, from: &str, to: &str) {
+    let update = "update streams.dead_letter set state = $3, cause = 'once more' where id = $1 and state = $2";
+    loop {
+        let done = sqlx::query(update).bind(id).bind(from).bind(to).execute(pool).await;
+        if done.expect("an answer").rows_affected() == 1 {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn replay(ids: &[i64], wait_seconds: u64) -> DeadLettersCommand {
+    DeadLettersCommand::Replay {
+        all: ids.is_empty(),
+        ids: ids.to_vec(),
+        wait_seconds,
+    }
+}
+
+async fn refusal(command: DeadLettersCommand, pool: &PgPool) -> String {
+    format!("{:#}", command.run(pool).await.expect_err("refused"))
+}
+
+#[test]
+fn letters_are_listed_and_shown_and_one_that_is_not_there_is_missed() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        let list = |all| DeadLettersCommand::List { all, limit: 10 };
+        list(false).run(pool).await.expect("none yet");
+        let id = shown_letter(pool, "pending").await;
+        list(true).run(pool).await.expect("listed");
+        DeadLettersCommand::Show { id }.run(pool).await.expect("shown");
+        discard(pool, id).await;
+        DeadLettersCommand::Show { id }
+            .run(pool)
+            .await
+            .expect("with its reason");
+        let said = refusal(DeadLettersCommand::Show { id: id + 1 }, pool).await;
+        assert!(said.contains("there is no dead letter"), "{said}");
+    });
+}
+
+#[test]
+fn a_replay_says_how_it_ended() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        let id = shown_letter(pool, "pending").await;
+        // Nobody is there to try it.
+        let said = refusal(replay(&[id], 0), pool).await;
+        assert!(said.contains("has not come to it"), "{said}");
+        // The processor tries it, and it fails again.
+        set_state(pool, id, "replaying", "pending").await;
+        let (said, ()) = futures_util::join!(
+            refusal(replay(&[id], 60), pool),
+            set_state(pool, id, "replaying", "pending")
+        );
+        assert!(said.contains("failed again") && said.contains("once more"), "{said}");
+        // Now it goes through.
+        let (done, ()) = futures_util::join!(replay(&[], 60).run(pool), set_state(pool, id, "replaying", "replayed"));
+        done.expect("replayed");
+    });
+}
+
+#[test]
+fn only_what_is_pending_is_replayed_and_only_what_is_open_is_discarded_for_a_reason() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        let held = shown_letter(pool, "held").await;
+        let said = refusal(replay(&[held], 0), pool).await;
+        assert!(said.contains("not pending"), "{said}");
+        let unexplained = DeadLettersCommand::Discard {
+            ids: vec![held],
+            reason: " ".to_owned(),
+        };
+        let said = refusal(unexplained, pool).await;
+        assert!(said.contains("say why"), "{said}");
+        discard(pool, held).await;
+        let again = DeadLettersCommand::Discard {
+            ids: vec![held],
+            reason: "a test".to_owned(),
+        };
+        let said = refusal(again, pool).await;
+        assert!(said.contains("not discarded"), "{said}");
+    });
+}

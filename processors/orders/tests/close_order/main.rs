@@ -5,6 +5,7 @@ mod spoilt_records;
 use std::sync::Arc;
 
 use chrono::Utc;
+use orders::timeline::find_timeline;
 use orders::{MemoryClosing, OrderStatus, PgClosing, topology};
 use schemas::{Codec, PaymentOutcome, PaymentStatus};
 use sqlx::{PgPool, Row as _};
@@ -226,4 +227,32 @@ fn the_topology_reads_as_it_always_did() {
     let topology = topology(MemoryClosing::default(), Arc::new(Codec::offline(1)));
     insta::assert_snapshot!(topology.describe().to_string());
     insta::assert_snapshot!(topology.describe().mermaid());
+}
+
+#[test]
+fn a_timeline_grows_with_the_order_and_is_its_owners() {
+    let mut orders = on_postgres();
+    let order = orders.placed();
+    let stages = |orders: &Orders<PgBackend, PgPool>, user: Option<&str>| {
+        let found = orders.driver.block_on(find_timeline(&orders.table, user, order));
+        let timeline = found.expect("an answer")?;
+        Some(timeline.iter().map(|(stage, _)| stage.as_str()).collect::<Vec<_>>())
+    };
+    assert_eq!(stages(&orders, Some("alice")), Some(vec!["accepted", "staged"]));
+    assert_eq!(stages(&orders, Some("bob")), None);
+    let published = PaymentStatus {
+        request_published_at: Some(Utc::now()),
+        ..status(order, None)
+    };
+    orders.tell(&[published], TOGETHER);
+    let expected = [
+        "accepted",
+        "staged",
+        "published",
+        "received",
+        "decided",
+        "answered",
+        "closed",
+    ];
+    assert_eq!(stages(&orders, None), Some(expected.to_vec()));
 }

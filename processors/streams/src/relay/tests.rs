@@ -1,15 +1,20 @@
 //! What only Postgres has: partitions that go, and a restore from a dump.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use http_kit::health::Health;
 use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::lease::acquire;
-use super::maintenance::{Partitions, Retention, drop_old, look};
+use super::lease::{acquire, release, renew};
+use super::maintenance::{Partitions, Retention, drop_old, look, maintain_partitions};
 use super::read_window::{current_snapshot, events, restamp_after_restore};
 use super::window::Window;
+use super::{OutboxEvent, PgOutbox, Publish, PublishError, Publishers, Relay, RelayConfig};
 use crate::outbox::{StagedEvent, append_to_outbox};
 use crate::testing::TestDatabase;
 
@@ -215,5 +220,119 @@ fn after_a_restore_whatever_receivers_can_still_know_is_published_again() {
             end: current_snapshot(pool).await.expect("a snapshot"),
         };
         assert_eq!(keys(pool, &window, 0).await, ["a", "b"]);
+    });
+}
+
+/// A broker that takes everything, and refuses the first call if it is told to.
+#[derive(Clone, Debug, Default)]
+struct Broker {
+    taken: Arc<Mutex<Vec<String>>>,
+    refuses: Arc<Mutex<bool>>,
+}
+
+impl Broker {
+    fn taken(&self) -> Vec<String> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Publish for Broker {
+    async fn publish(&self, events: &[OutboxEvent]) -> Result<(), PublishError> {
+        if std::mem::take(&mut *self.refuses.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Err(PublishError("not now".to_owned()));
+        }
+        let keys = events.iter().map(|event| event.record_key.clone());
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner).extend(keys);
+        Ok(())
+    }
+}
+
+impl Publishers for Broker {
+    type Publisher = Self;
+
+    fn connect(&self) -> Result<Self, PublishError> {
+        Ok(self.clone())
+    }
+}
+
+fn relay(pool: &PgPool, owner: &str, broker: &Broker, stopping: &CancellationToken) -> Relay<PgOutbox, Broker> {
+    Relay {
+        outbox: PgOutbox { pool: pool.clone() },
+        publishers: broker.clone(),
+        staged: Arc::new(Notify::new()),
+        health: Health::default().part("relay"),
+        stopping: stopping.clone(),
+        config: RelayConfig {
+            owner: owner.to_owned(),
+            lease_ms: 60_000,
+            poll_max_ms: 5,
+        },
+    }
+}
+
+#[test]
+fn a_relay_publishes_what_was_refused_once_and_the_next_one_goes_on_behind_it() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        let broker = Broker::default();
+        *broker.refuses.lock().expect("no panic") = true;
+        stage(pool, "first").await;
+        let stopping = CancellationToken::new();
+        let until = |count: usize, stopping: CancellationToken| {
+            let broker = broker.clone();
+            async move {
+                while broker.taken().len() < count {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                stopping.cancel();
+            }
+        };
+        futures_util::join!(relay(pool, "one", &broker, &stopping).run(), until(1, stopping.clone()));
+        // It has given its lease back, with its progress, so the next one waits for nothing and repeats nothing.
+        stage(pool, "second").await;
+        let stopping = CancellationToken::new();
+        futures_util::join!(relay(pool, "two", &broker, &stopping).run(), until(2, stopping.clone()));
+        assert_eq!(broker.taken(), ["first", "second"]);
+    });
+}
+
+#[test]
+fn a_round_of_maintenance_makes_partitions_ahead_and_ends_with_the_service() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    let retention = Retention {
+        outbox_hours: 1,
+        inbox_days: 30,
+        request_key_hours: 48,
+    };
+    let partitions = "select count(*) from pg_inherits where inhparent = 'streams.inbox'::regclass";
+    database.block_on(async {
+        let count = || async {
+            sqlx::query_scalar::<_, i64>(partitions)
+                .fetch_one(pool)
+                .await
+                .expect("a count")
+        };
+        let before = count().await;
+        // As if the service had slept through a day.
+        let ahead =
+            "select format('drop table streams.%I', c.relname) from pg_inherits join pg_class c on c.oid = inhrelid
+                      where inhparent = 'streams.inbox'::regclass order by c.relname desc limit 1";
+        let drop: String = sqlx::query_scalar(ahead).fetch_one(pool).await.expect("a partition");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(drop))
+            .execute(pool)
+            .await
+            .expect("dropped");
+        assert_eq!(count().await, before - 1);
+        let stopping = CancellationToken::new();
+        let watch = async {
+            while count().await < before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            stopping.cancel();
+        };
+        futures_util::join!(maintain_partitions(pool.clone(), retention, stopping.clone()), watch);
+        assert_eq!(count().await, before);
     });
 }
