@@ -371,6 +371,8 @@ fn replay(ids: &[i64], wait_seconds: u64) -> DeadLettersCommand {
     DeadLettersCommand::Replay {
         all: ids.is_empty(),
         ids: ids.to_vec(),
+        conditions: Vec::new(),
+        dry_run: false,
         wait_seconds,
     }
 }
@@ -384,7 +386,11 @@ fn letters_are_listed_and_shown_and_one_that_is_not_there_is_missed() {
     let database = TestDatabase::create(&[]);
     database.block_on(async {
         let pool = database.pool();
-        let list = |all| DeadLettersCommand::List { all, limit: 10 };
+        let list = |all| DeadLettersCommand::List {
+            all,
+            conditions: Vec::new(),
+            limit: 10,
+        };
         list(false).run(pool).await.expect("none yet");
         let id = shown_letter(pool, "pending").await;
         list(true).run(pool).await.expect("listed");
@@ -431,6 +437,8 @@ fn only_what_is_pending_is_replayed_and_only_what_is_open_is_discarded_for_a_rea
         assert!(said.contains("not pending"), "{said}");
         let unexplained = DeadLettersCommand::Discard {
             ids: vec![held],
+            conditions: Vec::new(),
+            dry_run: false,
             reason: " ".to_owned(),
         };
         let said = refusal(unexplained, pool).await;
@@ -438,6 +446,8 @@ fn only_what_is_pending_is_replayed_and_only_what_is_open_is_discarded_for_a_rea
         discard(pool, held).await;
         let again = DeadLettersCommand::Discard {
             ids: vec![held],
+            conditions: Vec::new(),
+            dry_run: false,
             reason: "a test".to_owned(),
         };
         let said = refusal(again, pool).await;
