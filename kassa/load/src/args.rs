@@ -19,7 +19,7 @@ pub(crate) struct Cli {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Measures the platform, program by program.
-    Suite(Args),
+    Suite(Box<Args>),
     /// Measures what the gateway adds to a direct call, beside a bare proxy.
     FrontDoor(FrontDoorArgs),
     /// Is the bare proxy.

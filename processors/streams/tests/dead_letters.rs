@@ -413,7 +413,7 @@ fn a_replay_says_how_it_ended() {
         let id = shown_letter(pool, "pending").await;
         // Nobody is there to try it.
         let said = refusal(replay(&[id], 0), pool).await;
-        assert!(said.contains("has not come to it"), "{said}");
+        assert!(said.contains("has not come to"), "{said}");
         // The processor tries it, and it fails again.
         set_state(pool, id, "replaying", "pending").await;
         let (said, ()) = futures_util::join!(

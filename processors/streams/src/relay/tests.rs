@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::lease::{acquire, release, renew};
+use super::lease::acquire;
 use super::maintenance::{Partitions, Retention, drop_old, look, maintain_partitions};
 use super::read_window::{current_snapshot, events, restamp_after_restore};
 use super::window::Window;
