@@ -167,7 +167,9 @@ impl Delivery {
         let unknown = self
             .received
             .keys()
-            .filter(|event| !staged.contains(event) && reach.covers_event(**event));
+            .filter(|event| !staged.contains(event) && reach.covers_event(**event))
+            // Giving a letter up enters its event, so that it never comes back; whoever made it up need not have staged it.
+            .filter(|event| self.parked.events.get(event) != Some(&true));
         let mut unknown: Vec<Uuid> = unknown.map(|event| Uuid::from_u128(*event)).collect();
         unknown.sort_unstable();
         if unknown.is_empty() {

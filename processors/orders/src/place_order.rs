@@ -8,7 +8,7 @@ use schemas::Amount;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use streams::request_keys::{self, Keyed, RequestKey};
-use streams::{CommitBatch, StagedEvent, StoreError, append_to_outbox};
+use streams::{CommitBatch, StagedEvent, StoreError, append_to_outbox, end_refused};
 use uuid::Uuid;
 
 use crate::order::{Order, OrderRow};
@@ -55,14 +55,22 @@ impl CommitBatch for PlaceOrders {
     async fn commit(&self, batch: &[PlaceOrder]) -> Result<Vec<Keyed<Placed>>, StoreError> {
         let failed = |error| StoreError::from_sql("could not place orders", error);
         let mut tx = self.pool.begin().crash_points("place.begin").await.map_err(failed)?;
-        let keys: Vec<Option<&RequestKey>> = batch.iter().map(|order| order.key.as_ref()).collect();
-        let answers = request_keys::admit(&mut tx, &keys).await?;
-        let fresh: Vec<&PlaceOrder> = answers.fresh().map(|index| &batch[index]).collect();
-        let placed = place(&mut tx, &fresh).await?;
-        let answers = answers.complete(&mut tx, placed).await?;
-        tx.commit().crash_points("place.commit").await.map_err(failed)?;
-        Ok(answers)
+        match place_keyed(&mut tx, batch).await {
+            Ok(answers) => {
+                tx.commit().crash_points("place.commit").await.map_err(failed)?;
+                Ok(answers)
+            }
+            Err(error) => Err(end_refused(tx, error).await),
+        }
     }
+}
+
+async fn place_keyed(tx: &mut PgConnection, batch: &[PlaceOrder]) -> Result<Vec<Keyed<Placed>>, StoreError> {
+    let keys: Vec<Option<&RequestKey>> = batch.iter().map(|order| order.key.as_ref()).collect();
+    let answers = request_keys::admit(tx, &keys).await?;
+    let fresh: Vec<&PlaceOrder> = answers.fresh().map(|index| &batch[index]).collect();
+    let placed = place(tx, &fresh).await?;
+    answers.complete(tx, placed).await
 }
 
 async fn place(tx: &mut PgConnection, batch: &[&PlaceOrder]) -> Result<Vec<Placed>, StoreError> {

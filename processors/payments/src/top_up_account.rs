@@ -8,7 +8,7 @@ use schemas::{Amount, Balance};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, Row as _};
 use streams::request_keys::{self, Keyed, RequestKey};
-use streams::{CommitBatch, StoreError};
+use streams::{CommitBatch, StoreError, end_refused};
 use uuid::Uuid;
 
 use crate::accounts::{AccountRow, AccountView};
@@ -59,14 +59,22 @@ impl CommitBatch for TopUpAccounts {
     async fn commit(&self, batch: &[TopUp]) -> Result<Vec<Keyed<ToppedUp>>, StoreError> {
         let failed = |error| StoreError::from_sql("could not top accounts up", error);
         let mut tx = self.pool.begin().crash_points("top_up.begin").await.map_err(failed)?;
-        let keys: Vec<Option<&RequestKey>> = batch.iter().map(|top_up| top_up.key.as_ref()).collect();
-        let answers = request_keys::admit(&mut tx, &keys).await?;
-        let fresh: Vec<&TopUp> = answers.fresh().map(|index| &batch[index]).collect();
-        let done = top_up(&mut tx, &fresh).await?;
-        let answers = answers.complete(&mut tx, done).await?;
-        tx.commit().crash_points("top_up.commit").await.map_err(failed)?;
-        Ok(answers)
+        match top_up_keyed(&mut tx, batch).await {
+            Ok(answers) => {
+                tx.commit().crash_points("top_up.commit").await.map_err(failed)?;
+                Ok(answers)
+            }
+            Err(error) => Err(end_refused(tx, error).await),
+        }
     }
+}
+
+async fn top_up_keyed(tx: &mut PgConnection, batch: &[TopUp]) -> Result<Vec<Keyed<ToppedUp>>, StoreError> {
+    let keys: Vec<Option<&RequestKey>> = batch.iter().map(|top_up| top_up.key.as_ref()).collect();
+    let answers = request_keys::admit(tx, &keys).await?;
+    let fresh: Vec<&TopUp> = answers.fresh().map(|index| &batch[index]).collect();
+    let done = top_up(tx, &fresh).await?;
+    answers.complete(tx, done).await
 }
 
 /// A top-up that goes into the ledger.

@@ -59,5 +59,5 @@ pub use processor::{Forward, NoOutput, Processor, Reject};
 pub use record::{Header, RawRecord, Record, TopicPartition};
 pub use runner::{RunnerState, StateListener};
 pub use state_store::{StateStore, StoreError};
-pub use time_limit::{ANSWER_LIMIT, answered};
+pub use time_limit::{ANSWER_LIMIT, answered, end_refused};
 pub use topology::{Sink, Source, Topology, TopologyDescription};

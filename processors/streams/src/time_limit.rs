@@ -9,8 +9,8 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::Connection as _;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection as _, Postgres, Transaction};
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -33,6 +33,17 @@ const RETURN_LIMIT: Duration = Duration::from_secs(2);
 pub async fn answered<T>(doing: &str, query: impl Future<Output = sqlx::Result<T>>) -> Result<T, StoreError> {
     let query = async { query.await.map_err(|error| StoreError::from_sql(doing, error)) };
     within(ANSWER_LIMIT, doing, query).await
+}
+
+/// Ends the transaction of a refused request before anybody is told of the refusal: until it has ended its idempotency key
+/// is locked, and whoever repeats the request at once would be told that it is in progress. After any other error the
+/// database may be gone; then nobody waits for it, and the transaction ends when it can.
+pub async fn end_refused(tx: Transaction<'_, Postgres>, error: StoreError) -> StoreError {
+    if matches!(error, StoreError::Record { .. }) {
+        // If this fails, too, the server ends it with the connection.
+        let _ = answered("could not roll back", tx.rollback()).await;
+    }
+    error
 }
 
 /// The same of several statements, with a limit of their own.

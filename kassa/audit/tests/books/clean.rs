@@ -56,6 +56,31 @@ fn orders_that_were_taken_at_the_same_time_have_no_order_to_keep() {
 }
 
 #[test]
+fn what_somebody_else_published_and_an_operator_gave_up_is_no_event_of_ours() {
+    let world = World::at_rest();
+    let foreign = "insert into streams.inbox (event_id, subscription_id, partition, \"offset\")
+        select streams.uuid_from_time(now()), subscription_id, partition, 4000 from streams.inbox limit 1;";
+    world.run(Side::Payments, foreign);
+    let found: Vec<&str> = world
+        .audit(Duration::ZERO)
+        .findings
+        .iter()
+        .map(|finding| finding.rule)
+        .collect();
+    assert_eq!(
+        found,
+        ["what was received was staged"],
+        "it was applied, as far as one can see"
+    );
+    let letter = "insert into streams.dead_letter (subscription_id, partition, \"offset\", record_key, event_id, stage,
+                                                   state, holds_key, cause, reason)
+        select subscription_id, partition, 4000, 'alice', event_id, 'process', 'discarded', true, 'nobody''s', 'a test'
+          from streams.inbox where \"offset\" = 4000";
+    world.run(Side::Payments, letter);
+    assert_eq!(world.audit(Duration::ZERO).findings, []);
+}
+
+#[test]
 fn a_topic_that_was_begun_anew_has_no_order_to_compare() {
     let mut world = World::at_rest();
     world.run(

@@ -14,7 +14,7 @@ use crate::dead_letters::{operator, register, with_new_id};
 
 /// How long a record may take to be parked and passed: a limit for a busy machine, not a measurement.
 const SOON: Duration = Duration::from_secs(15);
-const WHY: &str = "made by a test";
+const WHY: &str = "poison, made by a test";
 /// What a broker takes, and no event has.
 const MEGABYTE: usize = 1_000_000;
 
