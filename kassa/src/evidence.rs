@@ -30,7 +30,10 @@ pub struct Evidence {
 pub fn record(name: &str, figures: &[(&str, String)]) {
     let figures: Vec<[&str; 2]> = figures.iter().map(|(what, value)| [*what, value]).collect();
     let text = json!({"name": name, "figures": figures, "commit": commit()}).to_string();
-    let file = folder().join(format!("{}.json", name.replace(' ', "-")));
+    let file = folder().join(format!(
+        "{}.json",
+        name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+    ));
     let written = fs::create_dir_all(folder()).and_then(|()| fs::write(&file, text));
     written.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
 }
