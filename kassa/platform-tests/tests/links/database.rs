@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use platform_tests::{LinkName, Tables};
+use platform_tests::{LinkName, Tables, eventually};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::Bench;
@@ -73,6 +73,8 @@ const PAYMENTS: [&str; 6] = [
     "streams.relay",
 ];
 
+const PATIENCE: Duration = Duration::from_secs(20);
+
 pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     let trials = CASES.iter().map(|(name, trouble, health)| {
         let title = format!("database::{name}");
@@ -87,9 +89,11 @@ async fn suffered(bench: &Bench, title: String, trouble: Trouble, health: Health
     let tables = &bench.platform.tables;
     let mut episode = Episode::begin(bench, title, LinkName::Postgres).await?;
     let ended = AtomicU64::new(0);
-    begin(tables, trouble).await?;
+    let begun = begin(tables, trouble).await;
     episode.note(format!("{trouble:?}"));
-    let seen = {
+    let seen = if begun.is_err() {
+        begun
+    } else {
         let hits = async || match trouble {
             Trouble::Raise(_) | Trouble::RaiseAtCommit(_) => raised(tables).await,
             Trouble::EndSessions => Ok(ended.load(Ordering::Relaxed)),
@@ -202,8 +206,13 @@ async fn end_sessions(pool: &PgPool, role: &str) -> anyhow::Result<u64> {
     Ok(u64::try_from(ended)?)
 }
 
+/// A trigger needs a lock that whoever is writing stands in the way of, and now and then the two wait for each other: then
+/// it is asked for again. What a case has changed must not outlive it, or all that follow fail with it.
 async fn run(pool: &PgPool, statements: String) -> anyhow::Result<()> {
-    // Only names that this file makes up are in it.
-    sqlx::raw_sql(AssertSqlSafe(statements)).execute(pool).await?;
-    Ok(())
+    eventually(PATIENCE, "the database takes a change of its tables", async || {
+        // Only names that this file makes up are in it.
+        sqlx::raw_sql(AssertSqlSafe(statements.clone())).execute(pool).await?;
+        Ok(true)
+    })
+    .await
 }
