@@ -15,7 +15,7 @@ use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi, Tags};
 use schemas::{Amount, PaymentRequest};
 use streams::request_keys::{Keyed, RequestKey};
-use streams::{Batcher, StagedEvent};
+use streams::{Batcher, OutboxSignal, StagedEvent};
 use tracing::error;
 use uuid::Uuid;
 
@@ -42,6 +42,7 @@ fn prefer_example() -> Option<String> {
 #[derive(Clone, Debug)]
 pub struct OrdersApi {
     pub(crate) place: Batcher<PlaceOrders>,
+    pub(crate) staged: OutboxSignal,
     pub(crate) waits: OrderWaits,
     pub(crate) codec: LateCodec,
 }
@@ -153,7 +154,10 @@ impl OrdersApi {
             key,
         };
         let (placed, replayed) = match self.place.submit(request).await.map_err(Problem::from)? {
-            Keyed::First(placed) => (placed, None),
+            Keyed::First(placed) => {
+                self.staged.call();
+                (placed, None)
+            }
             Keyed::Replayed(placed) => (placed, Some("true".to_owned())),
             Keyed::KeyReused => return Err(key_reused().into()),
             Keyed::InProgress => return Err(in_progress().into()),

@@ -100,7 +100,7 @@ pub(crate) fn service(api: OrdersApi) -> OpenApiService<OrdersApi, ()> {
 mod tests {
     use orders::PlaceOrders;
     use streams::service::pool;
-    use streams::{Batcher, BatcherConfig};
+    use streams::{Batcher, BatcherConfig, OutboxSignal};
 
     use tokio_util::sync::CancellationToken;
 
@@ -114,11 +114,13 @@ mod tests {
         let pool = pool("postgres://nobody.invalid/", 1, "test").expect("a URL");
         let limits = BatcherConfig {
             batch_max: 1,
+            committers: 1,
             queue_max: 1,
             deadline: std::time::Duration::ZERO,
         };
         let service = service(OrdersApi {
             place: Batcher::start(PlaceOrders::new(pool.clone()), limits),
+            staged: OutboxSignal::start(pool.clone(), CancellationToken::new()),
             waits: OrderWaits {
                 watcher: OrderWatcher::start(pool.clone(), CancellationToken::new()),
                 pool,

@@ -13,14 +13,20 @@ use orders::queries::find_closed;
 use sqlx::PgPool;
 use streams::StoreError;
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use uuid::Uuid;
 
-/// The pause between two questions while orders come and go; an order takes about as long.
-const PAUSE_MIN: Duration = Duration::from_millis(5);
+/// The pause between two questions while orders come and go, and questions are cheap.
+const PAUSE_MIN: Duration = Duration::from_millis(2);
 /// The pause when nothing has happened for a while.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
+/// The part of the time for which nothing has happened that a pause may take: whoever has waited for long can wait a little
+/// longer.
+const PAUSE_PART: u32 = 8;
+/// How much longer than a question the pause after it is, at least: asking for many is no cheaper for being asked often.
+const PAUSE_FACTOR: u32 = 2;
 
 /// Shared by all requests that wait.
 #[derive(Clone, Debug)]
@@ -69,34 +75,56 @@ impl OrderWatcher {
     }
 
     async fn run(self, pool: PgPool) {
-        let mut pause = PAUSE_MIN;
+        let mut moved = Instant::now();
         while !self.stopping.is_cancelled() {
             let ids: Vec<Uuid> = self.waiting().keys().copied().collect();
             gauge!("orders_watched").set(ids.len() as f64);
             if ids.is_empty() {
-                pause = PAUSE_MIN;
                 tokio::select! {
-                    () = self.arrived.notified() => continue,
+                    () = self.arrived.notified() => {
+                        moved = Instant::now();
+                        continue;
+                    }
                     () = self.stopping.cancelled() => break,
                 }
             }
-            match self.tell_of_closed(&pool, &ids).await {
-                Ok(0) => pause = (pause * 2).min(PAUSE_MAX),
-                Ok(_) => pause = PAUSE_MIN,
+            let asked = Instant::now();
+            let pause = match self.tell_of_closed(&pool, &ids).await {
+                Ok(closed) => {
+                    if closed > 0 {
+                        moved = Instant::now();
+                    }
+                    pause_after(asked.elapsed(), moved.elapsed())
+                }
                 Err(error) => {
                     // Whoever waits goes on waiting; its own limit ends it.
                     warn!("cannot look for closed orders: {}", error.chain());
-                    pause = PAUSE_MAX;
+                    PAUSE_MAX
                 }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.arrived.notified() => pause = PAUSE_MIN,
-                () = self.stopping.cancelled() => {}
+            };
+            if self.pause(pause, asked.elapsed()).await {
+                moved = Instant::now();
             }
         }
         // Whoever still waits is told that there is nothing more to come.
         self.waiting().clear();
+    }
+
+    /// True if somebody has come meanwhile: then it was a short one.
+    async fn pause(&self, time: Duration, question: Duration) -> bool {
+        let (mut until, mut is_joined) = (Instant::now() + time, false);
+        loop {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(until) => return is_joined,
+                () = self.stopping.cancelled() => return is_joined,
+                () = self.arrived.notified() => {
+                    // What has only just been placed is not closed yet.
+                    is_joined = true;
+                    until = until.min(Instant::now() + pause_after(question, Duration::ZERO));
+                }
+            }
+        }
     }
 
     async fn tell_of_closed(&self, pool: &PgPool, ids: &[Uuid]) -> Result<usize, StoreError> {
@@ -111,6 +139,13 @@ impl OrderWatcher {
         }
         Ok(count)
     }
+}
+
+/// How long to wait after a question that took `question`, when nothing has happened for `quiet`.
+fn pause_after(question: Duration, quiet: Duration) -> Duration {
+    (quiet / PAUSE_PART)
+        .max(question * PAUSE_FACTOR)
+        .clamp(PAUSE_MIN, PAUSE_MAX)
 }
 
 impl Waiting {

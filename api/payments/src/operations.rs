@@ -66,6 +66,7 @@ mod tests {
         let pool = pool("postgres://nobody.invalid/", 1, "test").expect("a URL");
         let limits = BatcherConfig {
             batch_max: 1,
+            committers: 1,
             queue_max: 1,
             deadline: std::time::Duration::ZERO,
         };

@@ -27,6 +27,9 @@ pub struct ApiSettings {
     /// Requests per transaction, at most.
     #[serde(default = "default_batch_max_requests")]
     pub batch_max_requests: usize,
+    /// Transactions at a time: with more than one, batches are smaller.
+    #[serde(default = "default_batch_committers")]
+    pub batch_committers: usize,
     /// Requests that may wait; more are answered 503.
     #[serde(default = "default_queue_max_requests")]
     pub queue_max_requests: usize,
@@ -40,6 +43,9 @@ fn default_connections_max() -> u32 {
 }
 fn default_batch_max_requests() -> usize {
     500
+}
+fn default_batch_committers() -> usize {
+    1
 }
 fn default_queue_max_requests() -> usize {
     2_000
@@ -64,6 +70,7 @@ pub async fn serve(common: CommonSettings, settings: ApiSettings) -> anyhow::Res
     tokio::spawn(watch_database(pool.clone(), health.part("database"), stopping.clone()));
     let limits = BatcherConfig {
         batch_max: settings.batch_max_requests,
+        committers: settings.batch_committers,
         queue_max: settings.queue_max_requests,
         deadline: Duration::from_millis(settings.request_deadline_ms),
     }

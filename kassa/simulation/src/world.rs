@@ -227,6 +227,7 @@ impl World {
 fn limits() -> BatcherConfig {
     BatcherConfig {
         batch_max: 20,
+        committers: 1,
         queue_max: 100,
         deadline: Duration::from_secs(4),
     }

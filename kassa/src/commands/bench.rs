@@ -45,6 +45,19 @@ pub struct BenchArgs {
     front_door: bool,
 }
 
+/// The program that compares the batched orders API with itself, unbatched.
+const POST: &str = "post";
+
+impl BenchArgs {
+    fn measures(&self, program: &str) -> bool {
+        if self.only.is_empty() {
+            !self.quick
+        } else {
+            self.only.iter().any(|only| only == program)
+        }
+    }
+}
+
 /// Measures the platform, next to what Postgres alone can do on this machine right now.
 ///
 /// # Errors
@@ -98,6 +111,9 @@ fn suite(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
     for (name, time) in ready {
         load.args(["--ready", &format!("{name}={:.0}", time.as_secs_f64() * 1_000.0)]);
     }
+    if args.measures(POST) {
+        load.args(["--unbatched-api", &unbatched_api(stack)?]);
+    }
     for program in &args.only {
         load.args(["--only", program]);
     }
@@ -108,6 +124,19 @@ fn suite(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
         load.arg("--record").arg(root().join("docs/benchmarks"));
     }
     Ok(load)
+}
+
+/// The orders API as it would be if it did not batch: each request commits alone, and as many of them at a time as help.
+/// Its time is not the platform's, so it is started after the processes that count have been noted.
+fn unbatched_api(stack: &Stack) -> anyhow::Result<String> {
+    let alone = [
+        ("KASSA_BATCH_MAX_REQUESTS", "1"),
+        ("KASSA_BATCH_COMMITTERS", "16"),
+        ("KASSA_DATABASE_CONNECTIONS_MAX", "20"),
+    ];
+    let replica = stack.add_replica_with(Name::OrdersApi, &alone)?;
+    stack.wait_until_ready(Duration::from_secs(30))?;
+    Ok(local(stack, Name::OrdersApi, replica))
 }
 
 /// How long each service takes from its start to "ready", on a platform that is up.

@@ -6,12 +6,13 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use http_kit::crash_point::{self, CrashPoints as _};
 use metrics::{counter, histogram};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
 use tracing::{error, warn};
 
@@ -41,6 +42,9 @@ pub trait CommitBatch: Send + Sync + 'static {
 pub struct BatcherConfig {
     /// Requests per transaction, at most.
     pub batch_max: usize,
+    /// Transactions at a time. One is best where requests meet in the database: what comes meanwhile makes the next batch
+    /// larger, instead of a commit of its own.
+    pub committers: usize,
     /// Requests that may wait; more are refused.
     pub queue_max: usize,
     /// How long a request may take, retries through an outage included.
@@ -54,6 +58,7 @@ impl BatcherConfig {
     /// A limit of 0, by the name of its setting.
     pub fn checked(self) -> anyhow::Result<Self> {
         anyhow::ensure!(self.batch_max > 0, "batch_max_requests must be at least 1");
+        anyhow::ensure!(self.committers > 0, "batch_committers must be at least 1");
         anyhow::ensure!(self.queue_max > 0, "queue_max_requests must be at least 1");
         Ok(self)
     }
@@ -82,10 +87,17 @@ pub struct Batcher<C: CommitBatch> {
 }
 
 impl<C: CommitBatch> Batcher<C> {
-    /// Starts the committing task; it ends when all clones of the batcher are gone and the queue is empty.
+    /// Starts the committing tasks; they end when all clones of the batcher are gone and the queue is empty.
     pub fn start(commit: C, config: BatcherConfig) -> Self {
         let (queue, entries) = mpsc::channel(config.queue_max);
-        tokio::spawn(Committer { commit, config }.run(entries));
+        let (commit, entries) = (Arc::new(commit), Arc::new(Mutex::new(entries)));
+        for _ in 0..config.committers {
+            let committer = Committer {
+                commit: commit.clone(),
+                config,
+            };
+            tokio::spawn(committer.run(entries.clone()));
+        }
         Self { queue }
     }
 
@@ -125,14 +137,15 @@ impl<C: CommitBatch> std::fmt::Debug for Batcher<C> {
 }
 
 struct Committer<C> {
-    commit: C,
+    commit: Arc<C>,
     config: BatcherConfig,
 }
 
 impl<C: CommitBatch> Committer<C> {
-    async fn run(self, mut entries: mpsc::Receiver<Entry<C>>) {
+    async fn run(self, entries: Arc<Mutex<mpsc::Receiver<Entry<C>>>>) {
         let mut batch = Vec::with_capacity(self.config.batch_max);
-        while entries.recv_many(&mut batch, self.config.batch_max).await > 0 {
+        // Locked while it waits for the first request, and not while it commits.
+        while entries.lock().await.recv_many(&mut batch, self.config.batch_max).await > 0 {
             // Whoever has hung up is not waiting for an answer; nothing of theirs has been tried yet.
             batch.retain(|entry| !entry.answer.is_closed());
             // A panic is a mistake with some request; its batch is refused, and the next one is served.

@@ -1,7 +1,5 @@
 //! The watcher on a real Postgres, and how often it asks.
 
-use std::time::Instant;
-
 use orders::OrderStatus;
 use streams::testing::TestDatabase;
 
@@ -125,4 +123,14 @@ fn a_process_that_stops_keeps_nobody_waiting() {
         watcher.stopping.cancel();
         assert!(wait.closed().await.is_none());
     });
+}
+
+#[test]
+fn pauses_grow_with_the_quiet_and_with_the_question() {
+    let ms = Duration::from_millis;
+    assert_eq!(pause_after(Duration::ZERO, Duration::ZERO), PAUSE_MIN);
+    assert_eq!(pause_after(ms(10), Duration::ZERO), ms(10) * PAUSE_FACTOR);
+    assert_eq!(pause_after(Duration::ZERO, ms(400)), ms(400) / PAUSE_PART);
+    assert_eq!(pause_after(Duration::ZERO, ms(60_000)), PAUSE_MAX);
+    assert_eq!(pause_after(ms(60_000), Duration::ZERO), PAUSE_MAX);
 }

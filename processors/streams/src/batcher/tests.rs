@@ -31,9 +31,9 @@ impl Doubler {
         self
     }
 
-    /// Waits until a commit has begun, and stands at the gate.
-    async fn first_commit_begun(&self) {
-        while self.begun.load(Ordering::Acquire) == 0 {
+    /// Waits until so many commits have begun, and stand at the gate.
+    async fn commits_begun(&self, number: usize) {
+        while self.begun.load(Ordering::Acquire) < number {
             tokio::task::yield_now().await;
         }
     }
@@ -69,6 +69,7 @@ impl CommitBatch for Doubler {
 
 const CONFIG: BatcherConfig = BatcherConfig {
     batch_max: 100,
+    committers: 1,
     queue_max: 8,
     deadline: Duration::from_secs(5),
 };
@@ -87,7 +88,7 @@ async fn what_arrives_during_a_commit_goes_into_the_next_one() {
     let store = Doubler::new(0);
     let batcher = Batcher::start(store.clone(), CONFIG);
     let first = tokio::spawn(submit_all_owned(batcher.clone(), vec![1]));
-    store.first_commit_begun().await;
+    store.commits_begun(1).await;
     let rest = tokio::spawn(submit_all_owned(batcher.clone(), vec![2, 3, 4]));
     while batcher.queue.capacity() > CONFIG.queue_max - 3 {
         tokio::task::yield_now().await;
@@ -158,7 +159,7 @@ async fn a_full_queue_refuses_at_once_and_loses_nothing() {
     let store = Doubler::new(0);
     let batcher = Batcher::start(store.clone(), CONFIG);
     let first = tokio::spawn(submit_all_owned(batcher.clone(), vec![1]));
-    store.first_commit_begun().await;
+    store.commits_begun(1).await;
     // While the first one commits, the queue takes eight more, and what is too much comes back at once.
     let rest = tokio::spawn(submit_all_owned(batcher.clone(), (100..120).collect()));
     while batcher.queue.capacity() > 0 {
@@ -175,12 +176,38 @@ async fn a_full_queue_refuses_at_once_and_loses_nothing() {
     assert_eq!(store.batches(), [vec![1], (100..108).collect()]);
 }
 
+#[tokio::test]
+async fn two_committers_commit_at_the_same_time() {
+    let store = Doubler::new(0);
+    let config = BatcherConfig {
+        committers: 2,
+        ..CONFIG
+    };
+    let batcher = Batcher::start(store.clone(), config);
+    let first = tokio::spawn(submit_all_owned(batcher.clone(), vec![1]));
+    store.commits_begun(1).await;
+    // The first one has not ended, and does not until the second has begun.
+    let second = tokio::spawn(submit_all_owned(batcher.clone(), vec![2]));
+    store.commits_begun(2).await;
+    store.gate.add_permits(ALWAYS);
+    assert_eq!(first.await.expect("done"), [Ok(2)]);
+    assert_eq!(second.await.expect("done"), [Ok(4)]);
+}
+
 #[test]
 fn limits_of_zero_are_refused_by_name() {
     assert!(CONFIG.checked().is_ok());
     let no_batch = BatcherConfig { batch_max: 0, ..CONFIG };
+    let no_committer = BatcherConfig {
+        committers: 0,
+        ..CONFIG
+    };
     let no_queue = BatcherConfig { queue_max: 0, ..CONFIG };
-    for (config, name) in [(no_batch, "batch_max_requests"), (no_queue, "queue_max_requests")] {
+    for (config, name) in [
+        (no_batch, "batch_max_requests"),
+        (no_committer, "batch_committers"),
+        (no_queue, "queue_max_requests"),
+    ] {
         let refusal = config.checked().expect_err(name).to_string();
         assert!(refusal.contains(name), "{refusal}");
     }

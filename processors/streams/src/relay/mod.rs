@@ -15,6 +15,7 @@ mod run_relay;
 mod scenarios;
 #[cfg(test)]
 mod tests;
+mod wake;
 mod window;
 
 use std::future::Future;
@@ -24,10 +25,14 @@ use futures_util::stream::BoxStream;
 use uuid::Uuid;
 
 use crate::state_store::StoreError;
-pub(crate) use lease::{Progress, Tenure};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use lease::Progress;
+pub(crate) use lease::Tenure;
 pub(crate) use maintenance::{Retention, maintain_partitions};
 pub(crate) use pg_outbox::PgOutbox;
 pub(crate) use run_relay::{Relay, RelayConfig};
+pub use wake::OutboxSignal;
+pub(crate) use wake::listen;
 pub(crate) use window::{Snapshot, Window};
 
 /// The outbox as the relay sees it: who owns it, what became visible, how far it is published.
@@ -40,6 +45,9 @@ pub(crate) trait Outbox: Send + Sync + 'static {
 
     /// Saves the progress and lets the next one take over at once.
     fn release(&self, tenure: &Tenure) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Tells whoever has the lease that something was staged here; it would see it by itself, a little later.
+    fn wake_owner(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// What is committed right now.
     fn current_snapshot(&self) -> impl Future<Output = Result<Snapshot, StoreError>> + Send;

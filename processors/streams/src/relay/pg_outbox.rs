@@ -5,6 +5,7 @@ use sqlx::PgPool;
 
 use super::lease::{self, Tenure};
 use super::read_window;
+use super::wake;
 use super::window::{Snapshot, Window};
 use super::{Outbox, OutboxEvent};
 use crate::state_store::StoreError;
@@ -26,6 +27,10 @@ impl Outbox for PgOutbox {
 
     async fn release(&self, tenure: &Tenure) -> Result<(), StoreError> {
         lease::release(&self.pool, tenure).await
+    }
+
+    async fn wake_owner(&self) -> Result<(), StoreError> {
+        wake::notify(&self.pool).await
     }
 
     async fn current_snapshot(&self) -> Result<Snapshot, StoreError> {

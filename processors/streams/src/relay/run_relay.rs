@@ -11,14 +11,16 @@ use metrics::{counter, gauge, histogram};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::hops;
 use super::lease::{Progress, Tenure};
+use super::wake;
 use super::window::Window;
 use super::{Outbox, OutboxEvent, Publish, Publishers};
 use crate::backoff::Backoff;
 use crate::error_chain::error_chain;
+use crate::pace::rest_after;
 use crate::seeded_bug::{self, Bug};
 
 /// Events per call of the publisher; progress inside a window can be saved after each.
@@ -69,7 +71,7 @@ impl<O: Outbox, P: Publishers> Relay<O, P> {
                     // Somebody else publishes; that is as healthy as publishing oneself.
                     self.health.up();
                     backoff.reset();
-                    self.pause(Duration::from_millis(u64::from(self.config.lease_ms / 4)))
+                    self.stand_by(Duration::from_millis(u64::from(self.config.lease_ms / 4)))
                         .await;
                 }
                 Err(error) => {
@@ -113,6 +115,35 @@ impl<O: Outbox, P: Publishers> Relay<O, P> {
         Ok(Some(end))
     }
 
+    /// Passes on what this process stages to the relay that publishes it, until it is time to ask for the lease again.
+    async fn stand_by(&self, time: Duration) {
+        let until = Instant::now() + time;
+        loop {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep_until(until) => return,
+                () = self.stopping.cancelled() => return,
+                () = self.staged.notified() => {
+                    if let Err(error) = self.outbox.wake_owner().await {
+                        debug!("the relay is not woken, and looks by itself: {}", error.chain());
+                    }
+                    self.rest(wake::EVERY.min(until - Instant::now())).await;
+                }
+            }
+        }
+    }
+
+    /// Lets events gather, whatever is staged meanwhile.
+    async fn rest(&self, time: Duration) {
+        if !time.is_zero() {
+            tokio::select! {
+                biased;
+                () = tokio::time::sleep(time) => {}
+                () = self.stopping.cancelled() => {}
+            }
+        }
+    }
+
     async fn pause(&self, time: Duration) {
         tokio::select! {
             biased;
@@ -137,6 +168,7 @@ impl<O: Outbox, P: Publishers> Publishing<'_, O, P> {
             Duration::from_millis(u64::from(self.relay.config.poll_max_ms)),
         );
         loop {
+            let started = Instant::now();
             let window = match tenure.progress.unfinished() {
                 Some(window) => window,
                 None => Window {
@@ -162,6 +194,7 @@ impl<O: Outbox, P: Publishers> Publishing<'_, O, P> {
                 self.relay.pause(idle.next()).await;
             } else {
                 idle.reset();
+                self.relay.rest(rest_after(published, CHUNK, started.elapsed())).await;
             }
         }
     }

@@ -53,6 +53,7 @@ impl std::fmt::Display for Snapshot {
 
 impl Snapshot {
     /// The snapshot when `next` is the next id and `running` are not done.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn new(next: u64, running: impl IntoIterator<Item = u64>) -> Self {
         let running: Vec<u64> = running.into_iter().collect();
         Self {

@@ -16,6 +16,7 @@ use crate::backoff::Backoff;
 use crate::batch::{BatchError, BatchReport, BatchRunner, Epochs, RetryReport};
 use crate::clock::Clock;
 use crate::error_chain::error_chain;
+use crate::pace::rest_after;
 use crate::seeded_bug::{self, Bug};
 
 /// How long the loop waits for records before it looks after other things.
@@ -58,12 +59,16 @@ impl<B: Backend> Runner<B> {
             if in_hand.records.is_empty() {
                 in_hand = consumer.poll_batch(self.batch_max_records, POLL).await;
             }
+            let started = Instant::now();
             match self.work(&consumer, &in_hand, &mut letters_due).await {
                 Ok(()) => {
+                    let records = in_hand.records.len();
                     in_hand.records.clear();
                     self.status.nothing_in_hand();
                     backoff.reset();
                     self.running_again(group.joined);
+                    self.rest(rest_after(records, self.batch_max_records, started.elapsed()))
+                        .await;
                 }
                 Err(BatchError::Fenced) => {
                     in_hand.records.clear();
@@ -166,6 +171,13 @@ impl<B: Backend> Runner<B> {
         in_hand
             .records
             .retain(|record| epochs.get(&record.source) == read_under.get(&record.source));
+    }
+
+    /// Lets records gather. Nothing is in hand, and a rebalance waits for so short a time.
+    async fn rest(&self, time: Duration) {
+        if !time.is_zero() {
+            tokio::time::sleep(time).await;
+        }
     }
 
     async fn rejoin(&self, consumer: &impl Consumer, why: &str) {

@@ -12,8 +12,7 @@ mod thread;
 pub use state::{RunnerState, StateListener};
 
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use claims::BlockingClaims;
-pub(crate) use claims::Claims;
+pub(crate) use claims::{BlockingClaims, Claims};
 pub(crate) use consume::Runner;
 pub(crate) use consumer::{Consumer, GroupState, PolledBatch};
 pub(crate) use state::RunnerStatus;

@@ -180,6 +180,12 @@ pub fn pool(url: &str, connections_max: u32, name: &str) -> anyhow::Result<PgPoo
         ("tcp_keepalives_idle", "15"),
         ("tcp_keepalives_interval", "5"),
         ("tcp_keepalives_count", "3"),
+        // Our statements are few and always the same: planned once per connection they cost a fifth less than planned each
+        // time. A plan may be as old as its table was empty, so it must not be one that reads tables whole.
+        ("plan_cache_mode", "force_generic_plan"),
+        ("enable_seqscan", "off"),
+        // Compiling a statement takes a thousand times as long as running it.
+        ("jit", "off"),
         // A lock is waited for, and then the row looked at anew: whatever a database or a role has as its default.
         ("default_transaction_isolation", "read committed"),
     ]);

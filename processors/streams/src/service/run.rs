@@ -24,7 +24,7 @@ use crate::batch::BatchRunner;
 use crate::clock::Clock;
 use crate::kafka::consumer::ConsumerConfig;
 use crate::kafka::producer::KafkaPublishers;
-use crate::relay::{PgOutbox, Relay, RelayConfig, Retention, maintain_partitions};
+use crate::relay::{PgOutbox, Relay, RelayConfig, Retention, listen, maintain_partitions};
 use crate::runner::{Runner, RunnerState, RunnerStatus};
 use crate::topology::Topology;
 
@@ -107,6 +107,9 @@ impl Working {
         let consumer_part = self.health.part("consumer");
         let staged = Arc::new(Notify::new());
         let relay = tokio::spawn(self.relay(&brokers, staged.clone()).run());
+        let (url, name) = (self.settings.database_url.clone(), self.service.name);
+        let connect = move || super::pool(url.expose(), 1, name);
+        tokio::spawn(listen(connect, staged.clone(), self.stopping.clone()));
         let retention = Retention {
             outbox_hours: self.settings.outbox_retention_hours,
             inbox_days: self.settings.inbox_retention_days,

@@ -129,7 +129,7 @@ fn default_relay_lease_ms() -> u32 {
     3_000
 }
 fn default_relay_poll_max_ms() -> u32 {
-    20
+    100
 }
 fn default_outbox_retention_hours() -> u32 {
     7 * 24

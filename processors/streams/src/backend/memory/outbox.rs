@@ -128,6 +128,11 @@ impl Outbox for MemoryOutbox {
         self.save(tenure, TimeDelta::milliseconds(-1)).await.map(|_| ())
     }
 
+    /// Nobody listens: whoever publishes finds it when it looks.
+    async fn wake_owner(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn current_snapshot(&self) -> Result<Snapshot, StoreError> {
         self.answered_statement("read the current snapshot").await?;
         let snapshot = self.database.shared.state().snapshot();
