@@ -23,7 +23,7 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 10)]
     seconds: u64,
     /// Connections to the gateway.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 256)]
     connections: u16,
     /// Few programs and short runs, three minutes: enough to see a large change, not to compare.
     #[arg(long, conflicts_with_all = ["pairs", "seconds"])]

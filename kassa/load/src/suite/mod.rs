@@ -32,7 +32,7 @@ use plot::Point;
 pub(crate) use row::{Bar, Row};
 
 /// How long the platform runs before anything is measured: its JVM compiles what it runs, its caches fill.
-const FIRST_WARM_UP_SECONDS: u64 = 3;
+const FIRST_WARM_UP_SECONDS: u64 = 15;
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -134,8 +134,15 @@ impl AssignmentContext {
             RebalanceProtocol::Cooperative => consumer.incremental_assign(&positions),
             _ => consumer.assign(&positions),
         };
-        if let Err(error) = assigned {
-            warn!("could not assign {sources:?}: {error}");
+        match assigned {
+            // Whoever is given partitions has joined; the next statistics would say so half a second later.
+            Ok(()) => {
+                *self.group.lock().unwrap_or_else(PoisonError::into_inner) = GroupState {
+                    broker_up: true,
+                    joined: true,
+                };
+            }
+            Err(error) => warn!("could not assign {sources:?}: {error}"),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Publishes outbox events: idempotent, acknowledged by all replicas, partitioned like any Java client.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext, PurgeConfig};
 use tokio::sync::Notify;
 use tracing::debug;
 
@@ -37,16 +37,21 @@ impl Publishers for KafkaPublishers {
     }
 }
 
+/// How long the producer's thread waits for something to do. The client spins for the last millisecond of each wait, so a
+/// short one would keep an idle machine busy; what comes is handled at once.
+const POLL: Duration = Duration::from_secs(1);
+
 /// Publishes batches of events and waits for their acknowledgements.
 pub(crate) struct KafkaPublisher {
-    producer: ThreadedProducer<DeliveryContext>,
+    producer: Arc<BaseProducer<DeliveryContext>>,
+    is_dropped: Arc<AtomicBool>,
     ce_source: String,
 }
 
 impl KafkaPublisher {
     /// `ce_source` is the CloudEvents `source` of all events: who says it.
     fn connect(brokers: &str, ce_source: &str) -> KafkaResult<Self> {
-        let producer = client_config(brokers, ce_source)
+        let producer: BaseProducer<_> = client_config(brokers, ce_source)
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("compression.type", "lz4")
@@ -57,8 +62,11 @@ impl KafkaPublisher {
             .set("message.timeout.ms", "0")
             .set("queue.buffering.max.messages", "200000")
             .create_with_context(DeliveryContext)?;
+        let (producer, is_dropped) = (Arc::new(producer), Arc::new(AtomicBool::new(false)));
+        poll_on_a_thread(producer.clone(), is_dropped.clone());
         Ok(Self {
             producer,
+            is_dropped,
             ce_source: ce_source.to_owned(),
         })
     }
@@ -116,6 +124,17 @@ impl Publish for KafkaPublisher {
     }
 }
 
+/// Reports what the broker has acknowledged, until the publisher is dropped.
+fn poll_on_a_thread(producer: Arc<BaseProducer<DeliveryContext>>, is_dropped: Arc<AtomicBool>) {
+    let poll = move || {
+        while !is_dropped.load(Ordering::Acquire) {
+            producer.poll(POLL);
+        }
+    };
+    let thread = std::thread::Builder::new().name("producer".to_owned()).spawn(poll);
+    thread.expect("the system has a thread for each of a few clients");
+}
+
 fn refused(error: &KafkaError) -> PublishError {
     PublishError(error.to_string())
 }
@@ -124,6 +143,7 @@ impl Drop for KafkaPublisher {
     /// What is still queued would be published by a relay that may no longer be the owner.
     fn drop(&mut self) {
         self.producer.purge(PurgeConfig::default().queue().inflight());
+        self.is_dropped.store(true, Ordering::Release);
     }
 }
 

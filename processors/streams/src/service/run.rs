@@ -232,6 +232,6 @@ async fn watch_runner(status: RunnerStatus, part: Part, health: Health, stall: D
         } else {
             part.down("joining the consumer group");
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
