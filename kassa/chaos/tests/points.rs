@@ -18,7 +18,7 @@ const SOURCES: [&str; 6] = [
 ];
 
 /// Statements that no effect hangs on, or that a person asks for: reads for an answer, housekeeping, operators' commands.
-const WITHOUT_EFFECT: [&str; 14] = [
+const WITHOUT_EFFECT: [&str; 15] = [
     "processors/orders/src/queries.rs",
     "processors/orders/src/timeline.rs",
     "processors/payments/src/accounts.rs",
@@ -33,6 +33,8 @@ const WITHOUT_EFFECT: [&str; 14] = [
     "processors/streams/src/relay/maintenance.rs",
     // After a restore from a dump; it may be repeated.
     "processors/streams/src/relay/read_window.rs",
+    // It wakes who would wake up by himself.
+    "processors/streams/src/relay/wake.rs",
     "processors/streams/src/service/mod.rs",
     "processors/streams/src/service/run.rs",
 ];
