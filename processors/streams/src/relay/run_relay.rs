@@ -46,6 +46,8 @@ pub(crate) struct Relay<O, P> {
     pub(crate) publishers: P,
     /// Called when this process has staged something: look at once.
     pub(crate) staged: Arc<Notify>,
+    /// Called when another process has: look at once, if it is this relay that publishes.
+    pub(crate) woken: Arc<Notify>,
     pub(crate) health: Part,
     pub(crate) stopping: CancellationToken,
     // Configuration.
@@ -115,7 +117,8 @@ impl<O: Outbox, P: Publishers> Relay<O, P> {
         Ok(Some(end))
     }
 
-    /// Passes on what this process stages to the relay that publishes it, until it is time to ask for the lease again.
+    /// Passes on what this process stages to the relay that publishes it, until it is time to ask for the lease again. What
+    /// it hears from others is not passed on: two relays would wake each other for ever.
     async fn stand_by(&self, time: Duration) {
         let until = Instant::now() + time;
         loop {
@@ -149,6 +152,7 @@ impl<O: Outbox, P: Publishers> Relay<O, P> {
             biased;
             () = tokio::time::sleep(time) => {}
             () = self.staged.notified() => {}
+            () = self.woken.notified() => {}
             () = self.stopping.cancelled() => {}
         }
     }

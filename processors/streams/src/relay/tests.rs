@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt as _;
 use http_kit::health::Health;
 use sqlx::PgPool;
+use sqlx::postgres::PgListener;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 use super::lease::acquire;
 use super::maintenance::{Partitions, Retention, drop_old, look, maintain_partitions};
 use super::read_window::{current_snapshot, events, restamp_after_restore};
+use super::wake::{CHANNEL, listen};
 use super::window::Window;
 use super::{OutboxEvent, PgOutbox, Publish, PublishError, Publishers, Relay, RelayConfig};
 use crate::outbox::{StagedEvent, append_to_outbox};
@@ -260,6 +262,7 @@ fn relay(pool: &PgPool, owner: &str, broker: &Broker, stopping: &CancellationTok
         outbox: PgOutbox { pool: pool.clone() },
         publishers: broker.clone(),
         staged: Arc::new(Notify::new()),
+        woken: Arc::new(Notify::new()),
         health: Health::default().part("relay"),
         stopping: stopping.clone(),
         config: RelayConfig {
@@ -334,5 +337,40 @@ fn a_round_of_maintenance_makes_partitions_ahead_and_ends_with_the_service() {
         };
         futures_util::join!(maintain_partitions(pool.clone(), retention, stopping.clone()), watch);
         assert_eq!(count().await, before);
+    });
+}
+
+#[test]
+fn a_relay_that_stands_by_passes_on_what_is_staged_here_and_not_what_it_hears() {
+    const HEARD: usize = 100;
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        acquire(pool, "somebody else", 60_000)
+            .await
+            .expect("asked")
+            .expect("free");
+        let stopping = CancellationToken::new();
+        let relay = relay(pool, "one", &Broker::default(), &stopping);
+        let (staged, woken) = (relay.staged.clone(), relay.woken.clone());
+        let connect = {
+            let pool = pool.clone();
+            move || Ok(pool.clone())
+        };
+        let listening = tokio::spawn(listen(connect, woken, stopping.clone()));
+        let mut ear = PgListener::connect_with(pool).await.expect("connected");
+        ear.listen(CHANNEL).await.expect("listening");
+        let running = tokio::spawn(relay.run());
+        staged.notify_one();
+        assert_eq!(ear.recv().await.expect("passed on").payload(), "");
+        // All of these are heard by the relay, too, for far longer than it rests.
+        for _ in 0..HEARD {
+            let tick = sqlx::query("select pg_notify($1, 'tick')").bind(CHANNEL);
+            tick.execute(pool).await.expect("sent");
+            assert_eq!(ear.recv().await.expect("heard").payload(), "tick", "an echo");
+        }
+        stopping.cancel();
+        running.await.expect("no panic");
+        listening.await.expect("no panic");
     });
 }

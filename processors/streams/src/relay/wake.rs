@@ -18,7 +18,7 @@ use crate::backoff::Backoff;
 use crate::state_store::StoreError;
 use crate::time_limit::answered;
 
-const CHANNEL: &str = "streams_outbox";
+pub(super) const CHANNEL: &str = "streams_outbox";
 /// No more than one notification in so long a time: a relay that was just woken looks again by itself before that.
 pub(super) const EVERY: Duration = Duration::from_millis(10);
 /// A listener that has heard nothing for so long asks whether its connection is still there.
@@ -69,10 +69,10 @@ pub(super) async fn notify(pool: &PgPool) -> Result<(), StoreError> {
     .map(|_| ())
 }
 
-/// Calls `staged` at each notification, on a connection of its own, until `stopping`.
+/// Calls `woken` at each notification, on a connection of its own, until `stopping`.
 pub(crate) async fn listen(
     connect: impl Fn() -> anyhow::Result<PgPool> + Send,
-    staged: Arc<Notify>,
+    woken: Arc<Notify>,
     stopping: CancellationToken,
 ) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
@@ -82,8 +82,8 @@ pub(crate) async fn listen(
             listener.listen(CHANNEL).await?;
             backoff.reset();
             // What was sent before this may have been for us.
-            staged.notify_one();
-            hear(&mut listener, &staged).await
+            woken.notify_one();
+            hear(&mut listener, &woken).await
         };
         tokio::select! {
             heard = heard => if let Err(error) = heard {
@@ -99,10 +99,10 @@ pub(crate) async fn listen(
 }
 
 /// Until the connection is lost.
-async fn hear(listener: &mut PgListener, staged: &Notify) -> anyhow::Result<()> {
+async fn hear(listener: &mut PgListener, woken: &Notify) -> anyhow::Result<()> {
     loop {
         match timeout(CHECK_EVERY, listener.try_recv()).await {
-            Ok(Ok(Some(_))) => staged.notify_one(),
+            Ok(Ok(Some(_))) => woken.notify_one(),
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error.into()),
             Err(_) => {

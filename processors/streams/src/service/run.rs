@@ -105,11 +105,11 @@ impl Working {
     async fn work(self) -> anyhow::Result<()> {
         let brokers = self.settings.kafka_brokers()?.to_owned();
         let consumer_part = self.health.part("consumer");
-        let staged = Arc::new(Notify::new());
-        let relay = tokio::spawn(self.relay(&brokers, staged.clone()).run());
+        let (staged, woken) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let relay = tokio::spawn(self.relay(&brokers, staged.clone(), woken.clone()).run());
         let (url, name) = (self.settings.database_url.clone(), self.service.name);
         let connect = move || super::pool(url.expose(), 1, name);
-        tokio::spawn(listen(connect, staged.clone(), self.stopping.clone()));
+        tokio::spawn(listen(connect, woken, self.stopping.clone()));
         let retention = Retention {
             outbox_hours: self.settings.outbox_retention_hours,
             inbox_days: self.settings.inbox_retention_days,
@@ -157,7 +157,7 @@ impl Working {
         ran
     }
 
-    fn relay(&self, brokers: &str, staged: Arc<Notify>) -> Relay<PgOutbox, KafkaPublishers> {
+    fn relay(&self, brokers: &str, staged: Arc<Notify>, woken: Arc<Notify>) -> Relay<PgOutbox, KafkaPublishers> {
         Relay {
             outbox: PgOutbox {
                 pool: self.pool.clone(),
@@ -167,6 +167,7 @@ impl Working {
                 ce_source: self.service.name.to_owned(),
             },
             staged,
+            woken,
             health: self.health.part("relay"),
             stopping: self.stopping.clone(),
             config: RelayConfig {

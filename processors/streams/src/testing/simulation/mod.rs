@@ -255,6 +255,7 @@ pub fn start_processor(
             process: process.clone(),
         },
         staged,
+        woken: Arc::default(),
         health: http_kit::health::Health::default().part("relay"),
         stopping,
         config: RelayConfig {
