@@ -1,13 +1,13 @@
 //! Whether every event was delivered once, and belongs to a row.
 
-use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxBuildHasher;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::finding::{Exhibit, Kind, Offences, Side};
-use crate::rows::{Parked, Place, Reach, Staged};
+use crate::rows::{IdMap, IdSet, Parked, Place, Reach, Staged};
 
 /// Events of one topic: who stages them, who applies them, and which rows they belong to.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +62,7 @@ impl Flow {
 pub(crate) struct Delivery {
     pub(crate) flow: Flow,
     pub(crate) staged: Vec<Staged>,
-    pub(crate) received: HashMap<u128, Place>,
+    pub(crate) received: IdMap<Place>,
     pub(crate) parked: Parked,
 }
 
@@ -105,7 +105,7 @@ impl Delivery {
         offences: &mut Offences,
     ) {
         let Flow { sender, receiver, .. } = self.flow;
-        let mut seen = HashSet::with_capacity(self.staged.len());
+        let mut seen = IdSet::with_capacity_and_hasher(self.staged.len(), FxBuildHasher);
         for event in &self.staged {
             if !seen.insert(event.event) {
                 offences.note(Kind::Doubled, "an event is staged once", || self.flow.both(event.event));
@@ -139,7 +139,7 @@ impl Delivery {
         at_most_one: bool,
         offences: &mut Offences,
     ) {
-        let mut events: HashMap<u128, u32> = HashMap::with_capacity(self.staged.len());
+        let mut events: IdMap<u32> = IdMap::with_capacity_and_hasher(self.staged.len(), FxBuildHasher);
         for order in self.staged.iter().filter_map(|event| event.order) {
             *events.entry(order).or_default() += 1;
         }
@@ -163,7 +163,7 @@ impl Delivery {
         now: &PgPool,
         offences: &mut Offences,
     ) -> sqlx::Result<()> {
-        let staged: HashSet<u128> = self.staged.iter().map(|event| event.event).collect();
+        let staged: IdSet = self.staged.iter().map(|event| event.event).collect();
         let unknown = self
             .received
             .keys()

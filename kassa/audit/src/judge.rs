@@ -1,6 +1,6 @@
 //! Takes the snapshots, reads both sides and compares them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,11 +10,11 @@ use uuid::Uuid;
 use crate::events::{Delivery, REQUESTS, STATUSES};
 use crate::finding::Offences;
 use crate::report::Report;
-use crate::rows::{self, Order, Reach, Staged};
+use crate::rows::{self, IdMap, Order, Reach, Staged};
 use crate::seal::{self, Scope, Seal};
 use crate::sides::{OrdersSide, PaymentsSide};
 use crate::snapshot::Snapshot;
-use crate::{Books, statuses};
+use crate::{Books, money, statuses};
 
 /// Both databases at their moments, and what was compared.
 pub(crate) struct Judge {
@@ -31,17 +31,12 @@ impl Judge {
         let mut orders = Snapshot::take(&books.orders).await.context("the orders database")?;
         let mut payments = Snapshot::take(&books.payments).await.context("the payments database")?;
         let mut later = Snapshot::take(&books.orders).await.context("the orders database")?;
-        let mut scope = Scope::of(seal);
-        let (mut requests, mut answers) = staged_of_both(&mut orders, &mut payments, &scope, grace).await?;
-        if scope.reopen(&requests.1) | scope.reopen(&answers.1) {
-            // Of orders that came late, or were answered again, all events.
-            (requests, answers) = staged_of_both(&mut orders, &mut payments, &scope, grace).await?;
-        }
-        let (asked, answered) = (requests.1.clone(), answers.1.clone());
-        let (o, p) = futures_util::try_join!(
-            OrdersSide::read(&mut orders, &mut later, requests, &answered, &scope),
-            PaymentsSide::read(&mut payments, answers, &asked, &scope),
+        let mut ledger = payments.share(&books.payments).await.context("the payments database")?;
+        let ((of_money, not_judged), (o, p)) = futures_util::try_join!(
+            money::audit(&mut ledger),
+            both_sides(&mut orders, &mut later, &mut payments, seal, grace)
         )?;
+        drop(ledger);
         let mut offences = Offences::default();
         let open = statuses::compare(&o.orders, &p.attempts, &mut offences);
         statuses::orphan(&o.orders, &p.attempts, &books.orders, &mut offences).await?;
@@ -51,8 +46,8 @@ impl Judge {
             events: 0,
             on_their_way: 0,
             parked: o.letters + p.letters,
-            not_judged: p.not_judged,
-            findings: [&p.findings[..], &o.findings].concat(),
+            not_judged,
+            findings: [of_money, p.findings.clone(), o.findings.clone()].concat(),
         };
         let (reach_of_orders, reach_of_payments) = (o.reach, p.reach);
         let (requests, answers, placed) = compare_events(o, p, &mut offences);
@@ -127,6 +122,27 @@ impl Judge {
     }
 }
 
+/// What is compared row by row.
+async fn both_sides(
+    orders: &mut Snapshot,
+    later: &mut Snapshot,
+    payments: &mut Snapshot,
+    seal: Option<&Seal>,
+    grace: Duration,
+) -> sqlx::Result<(OrdersSide, PaymentsSide)> {
+    let mut scope = Scope::of(seal);
+    let (mut requests, mut answers) = staged_of_both(orders, payments, &scope, grace).await?;
+    if scope.reopen(&requests.1) | scope.reopen(&answers.1) {
+        // Of orders that came late, or were answered again, all events.
+        (requests, answers) = staged_of_both(orders, payments, &scope, grace).await?;
+    }
+    let (asked, answered) = (requests.1.clone(), answers.1.clone());
+    futures_util::try_join!(
+        OrdersSide::read(orders, later, requests, &answered, &scope),
+        PaymentsSide::read(payments, answers, &asked, &scope),
+    )
+}
+
 type StagedAndReach = (Reach, Vec<Staged>);
 
 async fn staged_of_both(
@@ -169,7 +185,7 @@ fn compare_events(o: OrdersSide, p: PaymentsSide, offences: &mut Offences) -> (D
         received: o.received,
         parked: o.parked,
     };
-    let users: HashMap<u128, u64> = o.orders.iter().map(|order| (order.id, order.terms.user)).collect();
+    let users: IdMap<u64> = o.orders.iter().map(|order| (order.id, order.terms.user)).collect();
     let is_there = |order| users.contains_key(&order);
     let is_decided = |order| p.attempts.by_order.contains_key(&order);
     let is_closed = |order| !o.open_later.contains(&order);

@@ -2,7 +2,7 @@
 //!
 //! orders snapshot → payments snapshot → orders snapshot: what one shows must be explained by the next, because an order is
 //! written before its attempt, and its attempt before its end. What came in between is explained by one more look.
-//! Takes two connections to the payments database and three to the orders database.
+//! Takes three connections to each database.
 //!
 //! No rule compares two clocks, or one clock with itself: versions, offsets and transaction ids tell what came before what.
 //! The one exception, how long an event may be on its way, is measured again by the judge's own clock before it counts.

@@ -78,13 +78,13 @@ const MISSED_ACCOUNT: &str = "
       join payment_attempts p on p.order_id = m.order_id join payment_attempts f on f.order_id = d.order_id
      where m.reason = 'account_not_found' limit 1";
 
-const CHECKS: [(Kind, &str, &str); 9] = [
+/// What an offender is, which rule it breaks, and the question that finds it.
+type Check = (Kind, &'static str, &'static str);
+
+const CHECKS: [Check; 6] = [
     (Kind::Wrong, "an account is the sum of its ledger", BALANCES),
     (Kind::Wrong, "no balance is below zero", BELOW_ZERO),
     (Kind::Wrong, "each line of the ledger continues the one before", CHAIN),
-    (Kind::Doubled, "a debit has its attempt", DEBIT_WITHOUT_ATTEMPT),
-    (Kind::Lost, "an attempt that paid has its debit", ATTEMPT_WITHOUT_DEBIT),
-    (Kind::Doubled, "an order is debited once", DEBITED_TWICE),
     (Kind::Doubled, "a top-up is added once", ADDED_TWICE),
     (Kind::Wrong, "what was declined could not be paid", FALSE_DECLINE),
     (
@@ -94,17 +94,53 @@ const CHECKS: [(Kind, &str, &str); 9] = [
     ),
 ];
 
+/// Anything that does not match between debits and attempts, in one pass that keeps no rows to show: a quarter of the time
+/// of the two questions that name an offender, which are asked only if this finds one.
+const DIFFERENT: &str = "
+    select 'debits and attempts differ' from (select * from ledger where kind = 'payment') l
+      full join (select * from payment_attempts where status = 'SUCCESS') p using (order_id)
+     where l.user_id is null or p.user_id is null or l.user_id <> p.user_id or l.amount <> -p.amount
+        or l.version <> p.account_version limit 1";
+
+const ANY_DEBITED_TWICE: &str =
+    "select order_id::text from ledger where kind = 'payment' group by order_id having count(*) > 1 limit 1";
+
+/// A sieve, and the checks that are worth their time only if something is left in it.
+const SIEVED: [(&str, &[Check]); 2] = [
+    (
+        DIFFERENT,
+        &[
+            (Kind::Doubled, "a debit has its attempt", DEBIT_WITHOUT_ATTEMPT),
+            (Kind::Lost, "an attempt that paid has its debit", ATTEMPT_WITHOUT_DEBIT),
+        ],
+    ),
+    (
+        ANY_DEBITED_TWICE,
+        &[(Kind::Doubled, "an order is debited once", DEBITED_TWICE)],
+    ),
+];
+
 const NOT_JUDGED: &str =
     "select count(*) from payment_attempts where reason = 'insufficient_funds' and declined_on_version is null";
 
 /// What was found, and how many declines name no version to judge them by.
 pub(crate) async fn audit(payments: &mut Snapshot) -> sqlx::Result<(Vec<Finding>, u64)> {
-    let mut findings = Vec::new();
-    for (kind, rule, query) in CHECKS {
-        if let Some(rows) = payments.first(query).await? {
-            findings.push(Finding { kind, rule, rows });
+    let mut findings = find(payments, &CHECKS).await?;
+    for (sieve, checks) in SIEVED {
+        if payments.first(sieve).await?.is_some() {
+            findings.extend(find(payments, checks).await?);
         }
     }
     let not_judged: i64 = sqlx::query(NOT_JUDGED).fetch_one(&mut *payments.tx).await?.get(0);
     Ok((findings, u64::try_from(not_judged).unwrap_or(0)))
+}
+
+async fn find(payments: &mut Snapshot, checks: &[Check]) -> sqlx::Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for &(kind, rule, query) in checks {
+        if let Some(rows) = payments.first(query).await? {
+            findings.push(Finding { kind, rule, rows });
+        }
+    }
+    Ok(findings)
 }

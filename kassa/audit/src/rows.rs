@@ -4,11 +4,16 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
+use rustc_hash::FxBuildHasher;
 use sqlx::Row as _;
 use uuid::Uuid;
 
 use crate::copy::Fields;
 use crate::snapshot::Snapshot;
+
+/// By the id of an order or event. These are UUIDs that the platform made itself, so a quick hash will do.
+pub(crate) type IdMap<V> = HashMap<u128, V, FxBuildHasher>;
+pub(crate) type IdSet = HashSet<u128, FxBuildHasher>;
 
 /// Stands for a text; two that are equal have the same.
 pub(crate) type Short = u64;
@@ -46,7 +51,7 @@ pub(crate) struct Attempt {
 /// The attempts, and the first order that has two.
 #[derive(Debug, Default)]
 pub(crate) struct Attempts {
-    pub(crate) by_order: HashMap<u128, Attempt>,
+    pub(crate) by_order: IdMap<Attempt>,
     pub(crate) doubled: Option<u128>,
 }
 
@@ -159,8 +164,8 @@ pub(crate) async fn orders(snapshot: &mut Snapshot, reach: Reach, which: &str) -
 }
 
 /// The orders that are open.
-pub(crate) async fn open(snapshot: &mut Snapshot) -> sqlx::Result<HashSet<u128>> {
-    let mut open = HashSet::new();
+pub(crate) async fn open(snapshot: &mut Snapshot) -> sqlx::Result<IdSet> {
+    let mut open = IdSet::default();
     let query = "select id from orders where status = 'NEW'";
     let each = |mut row: Fields<'_>| {
         open.insert(row.uuid());
@@ -244,12 +249,12 @@ pub(crate) async fn received(
     group: &str,
     topic: &str,
     which: &str,
-) -> sqlx::Result<HashMap<u128, Place>> {
+) -> sqlx::Result<IdMap<Place>> {
     let query = format!(
         "select event_id, partition, \"offset\" from streams.inbox where subscription_id =
                 (select id from streams.subscription where consumer_group = '{group}' and topic = '{topic}') and {which}"
     );
-    let mut received = HashMap::new();
+    let mut received = IdMap::default();
     snapshot
         .copy(&query, |mut row| {
             let (event, partition) = (row.uuid(), row.integer());
@@ -264,7 +269,7 @@ pub(crate) async fn received(
 #[derive(Debug, Default)]
 pub(crate) struct Parked {
     /// Events with a letter: an operator has them, or had.
-    pub(crate) events: HashMap<u128, bool>,
+    pub(crate) events: IdMap<bool>,
     /// Keys with a letter that could not be decoded: whose event it is cannot be told.
     pub(crate) undecoded_keys: HashSet<Short>,
     /// Keys with a letter that was not applied in the end.

@@ -1,13 +1,11 @@
 //! What is read of each database.
 
-use std::collections::{HashMap, HashSet};
-
 use crate::events::{Flow, REQUESTS, STATUSES};
 use crate::finding::Finding;
-use crate::rows::{self, Attempts, Order, Reach, Staged};
+use crate::letters;
+use crate::rows::{self, Attempts, IdMap, IdSet, Order, Reach, Staged};
 use crate::seal::Scope;
 use crate::snapshot::Snapshot;
-use crate::{letters, money};
 
 /// What is read of the orders database.
 pub(crate) struct OrdersSide {
@@ -15,9 +13,9 @@ pub(crate) struct OrdersSide {
     pub(crate) orders: Vec<Order>,
     pub(crate) requests: Vec<Staged>,
     /// As of the later moment.
-    pub(crate) received: HashMap<u128, rows::Place>,
+    pub(crate) received: IdMap<rows::Place>,
     pub(crate) parked: rows::Parked,
-    pub(crate) open_later: HashSet<u128>,
+    pub(crate) open_later: IdSet,
     pub(crate) findings: Vec<Finding>,
     pub(crate) letters: u64,
 }
@@ -50,11 +48,10 @@ pub(crate) struct PaymentsSide {
     pub(crate) reach: Reach,
     pub(crate) attempts: Attempts,
     pub(crate) statuses: Vec<Staged>,
-    pub(crate) received: HashMap<u128, rows::Place>,
+    pub(crate) received: IdMap<rows::Place>,
     pub(crate) parked: rows::Parked,
     pub(crate) findings: Vec<Finding>,
     pub(crate) letters: u64,
-    pub(crate) not_judged: u64,
 }
 
 impl PaymentsSide {
@@ -65,9 +62,7 @@ impl PaymentsSide {
         scope: &Scope<'_>,
     ) -> sqlx::Result<Self> {
         let Flow { topic, group, .. } = REQUESTS;
-        let (mut findings, not_judged) = money::audit(snapshot).await?;
-        let (of_letters, letters) = letters::audit(snapshot).await?;
-        findings.extend(of_letters);
+        let (findings, letters) = letters::audit(snapshot).await?;
         Ok(Self {
             reach,
             attempts: rows::attempts(snapshot, reach, &scope.orders("order_id")).await?,
@@ -76,7 +71,6 @@ impl PaymentsSide {
             parked: rows::parked(snapshot, group, topic).await?,
             findings,
             letters,
-            not_judged,
         })
     }
 }

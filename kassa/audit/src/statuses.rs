@@ -4,7 +4,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::finding::{Exhibit, Kind, Offences, Side};
-use crate::rows::{Attempts, Order};
+use crate::rows::{Attempts, IdSet, Order};
 
 /// Compares both sides; tells how many orders are open. `attempts` are of a later moment than `orders`.
 pub(crate) fn compare(orders: &[Order], attempts: &Attempts, offences: &mut Offences) -> u64 {
@@ -50,7 +50,7 @@ pub(crate) async fn orphan(
     now: &PgPool,
     offences: &mut Offences,
 ) -> sqlx::Result<()> {
-    let known: std::collections::HashSet<u128> = orders.iter().map(|order| order.id).collect();
+    let known: IdSet = orders.iter().map(|order| order.id).collect();
     let unknown = attempts.by_order.keys().filter(|order| !known.contains(order));
     let mut unknown: Vec<Uuid> = unknown.map(|order| Uuid::from_u128(*order)).collect();
     unknown.sort_unstable();

@@ -30,10 +30,13 @@ pub(crate) enum Command {
 /// What a bench is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The gateway, as `http://host:port`.
-    #[arg(long)]
-    pub(crate) gateway: String,
-    /// The orders API itself, likewise.
+    /// The platform that is measured, as JSON.
+    #[arg(long, value_parser = platform)]
+    pub(crate) platform: Platform,
+    /// The same set up another way, as `name=JSON`; there is a program of that name.
+    #[arg(long = "variant", value_parser = variant)]
+    pub(crate) variants: Vec<(String, Platform)>,
+    /// Its orders API itself, as `http://host:port`.
     #[arg(long)]
     pub(crate) orders_api: String,
     /// An orders API that commits each request alone, if one runs.
@@ -63,18 +66,6 @@ pub(crate) struct Args {
     /// The folder that gets the table, the figures and the plots.
     #[arg(long)]
     pub(crate) record: Option<PathBuf>,
-    /// A superuser's URL of the Postgres server.
-    #[arg(long)]
-    pub(crate) server: String,
-    /// A superuser's URL of the orders database on that server.
-    #[arg(long)]
-    pub(crate) orders: String,
-    /// A superuser's URL of the payments database on that server.
-    #[arg(long)]
-    pub(crate) payments: String,
-    /// A process of the platform, as `name=pid`; Postgres is called `postgres`.
-    #[arg(long = "process", required = true)]
-    pub(crate) processes: Vec<Process>,
     /// The pgbench program of the server's version.
     #[arg(long, default_value = "pgbench")]
     pub(crate) pgbench: PathBuf,
@@ -89,15 +80,46 @@ pub(crate) struct Args {
     pub(crate) connections: u16,
 }
 
-impl Args {
-    /// The server's first process.
+/// What a bench is told about a platform.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct Platform {
+    /// Its gateways, each as `http://host:port`.
+    pub(crate) gateways: Vec<String>,
+    /// A superuser's URL of the Postgres server.
+    pub(crate) server: String,
+    /// A superuser's URL of the orders database on that server.
+    pub(crate) orders: String,
+    /// A superuser's URL of the payments database on that server.
+    pub(crate) payments: String,
+    /// Its processes; Postgres is called `postgres`.
+    pub(crate) processes: Vec<Process>,
+}
+
+impl Platform {
+    /// The process of this name.
     ///
     /// # Errors
     /// It was not named.
-    pub(crate) fn postgres(&self) -> anyhow::Result<Process> {
-        let postgres = self.processes.iter().find(|process| process.name == "postgres");
-        postgres.cloned().context("name the server: --process postgres=PID")
+    pub(crate) fn process(&self, name: &str) -> anyhow::Result<&Process> {
+        let process = self.processes.iter().find(|process| process.name == name);
+        process.with_context(|| format!("the platform's processes should name {name}"))
     }
+}
+
+impl Args {
+    /// The gateway that programs without several of them ask.
+    pub(crate) fn gateway(&self) -> &str {
+        self.platform.gateways.first().map_or("", String::as_str)
+    }
+}
+
+fn platform(text: &str) -> Result<Platform, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+fn variant(text: &str) -> anyhow::Result<(String, Platform)> {
+    let (name, json) = text.split_once('=').context("write name=JSON")?;
+    Ok((name.to_owned(), platform(json)?))
 }
 
 fn name_and_ms(text: &str) -> anyhow::Result<(String, f64)> {

@@ -112,7 +112,7 @@ async fn start_bare_proxy(service: &str) -> anyhow::Result<(Child, String, Proce
 }
 
 async fn run(args: &FrontDoorArgs, url: &str, process: Option<&Process>, user: &HeaderValue) -> anyhow::Result<Run> {
-    let connections = connect(url, args.connections).await?;
+    let connections = connect(&[url.to_owned()], args.connections).await?;
     let processes: Vec<Process> = process.into_iter().cloned().collect();
     let (before, started) = (cpu::used_us(&processes)?, Instant::now());
     let until = started + Duration::from_secs(args.seconds);

@@ -33,14 +33,14 @@ pub(crate) struct Tally {
     pub(crate) latencies_us: Vec<u32>,
 }
 
-/// Opens `number` connections.
+/// Opens `number` connections, to each of `urls` as many.
 ///
 /// # Errors
-/// The gateway does not answer.
-pub(crate) async fn connect(gateway: &str, number: u16) -> anyhow::Result<Vec<Connection>> {
+/// One does not answer.
+pub(crate) async fn connect(urls: &[String], number: u16) -> anyhow::Result<Vec<Connection>> {
     let mut connections = Vec::new();
-    for _ in 0..number {
-        connections.push(Connection::open(gateway).await?);
+    for url in urls.iter().cycle().take(number.into()) {
+        connections.push(Connection::open(url).await?);
     }
     Ok(connections)
 }

@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use sqlx::migrate::Migrator;
 use sqlx::{PgPool, Row as _};
 
+use crate::args::Platform;
 use crate::cpu::{self, Process};
 use crate::figures::{LimitRun, per};
 use crate::pgbench::{self, Outcome};
@@ -51,11 +52,12 @@ impl Limit {
     ///
     /// # Errors
     /// The server does not answer, or a migration fails.
-    pub(crate) async fn prepare(server_url: &str, pgbench: &Path, postgres: Process) -> anyhow::Result<Self> {
-        let server = pool(server_url).await?;
+    pub(crate) async fn prepare(platform: &Platform, pgbench: &Path) -> anyhow::Result<Self> {
+        let server = pool(&platform.server).await?;
         drop_database(&server).await?;
         sqlx::query("create database load_limit").execute(&server).await?;
-        let (base, _) = server_url
+        let (base, _) = platform
+            .server
             .rsplit_once('/')
             .context("the server's URL ends with a database")?;
         let url = format!("{base}/{DATABASE}");
@@ -72,7 +74,7 @@ impl Limit {
             database,
             url,
             pgbench: pgbench.to_owned(),
-            postgres,
+            postgres: platform.process("postgres")?.clone(),
         })
     }
 

@@ -4,6 +4,8 @@ use anyhow::{Context as _, bail};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Row as _};
 
+use crate::args::Platform;
+
 /// What must be on, or an answered order could be lost and the figure would be one of another system.
 const PROMISES: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
 /// What else makes a difference, for the record.
@@ -28,7 +30,7 @@ pub(crate) async fn pool(url: &str) -> anyhow::Result<PgPool> {
 #[derive(Debug)]
 pub(crate) struct Server {
     pool: PgPool,
-    databases: Vec<PgPool>,
+    databases: [PgPool; 2],
 }
 
 impl Server {
@@ -36,14 +38,10 @@ impl Server {
     ///
     /// # Errors
     /// It does not answer.
-    pub(crate) async fn connect(server: &str, databases: &[&str]) -> anyhow::Result<Self> {
-        let mut pools = Vec::new();
-        for url in databases {
-            pools.push(pool(url).await?);
-        }
+    pub(crate) async fn connect(platform: &Platform) -> anyhow::Result<Self> {
         Ok(Self {
-            pool: pool(server).await?,
-            databases: pools,
+            pool: pool(&platform.server).await?,
+            databases: [pool(&platform.orders).await?, pool(&platform.payments).await?],
         })
     }
 

@@ -1,4 +1,4 @@
-//! A run of the platform: a closed loop of orders through the gateway, until all of them are terminal.
+//! A run of a platform: a closed loop of orders through its gateways, until all of them are terminal.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
-use crate::args::Args;
+use crate::args::Platform;
 use crate::books::{Books, Count, lowest_id_from_now};
 use crate::cpu::{self, Process};
 use crate::figures::{Latency, Rates, SystemRun, per};
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Looking costs the platform time, too.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// The platform, with accounts that have money.
+/// A platform, with accounts that have money.
 #[derive(Debug)]
 pub(crate) struct System {
     pub(crate) books: Books,
@@ -31,8 +31,8 @@ pub(crate) struct System {
 /// A closed loop: connections that each place their next order when the last one has been answered.
 #[derive(Clone, Debug)]
 pub(crate) struct ClosedLoop {
-    /// Where, `http://host:port`.
-    pub(crate) url: String,
+    /// Where, `http://host:port` each; they share the connections.
+    pub(crate) urls: Vec<String>,
     pub(crate) users: Users,
     pub(crate) connections: u16,
     pub(crate) seconds: u64,
@@ -43,10 +43,10 @@ impl System {
     ///
     /// # Errors
     /// One does not answer.
-    pub(crate) async fn prepare(args: &Args) -> anyhow::Result<Self> {
+    pub(crate) async fn prepare(platform: &Platform) -> anyhow::Result<Self> {
         Ok(Self {
-            books: Books::open(&args.orders, &args.payments).await?,
-            processes: args.processes.clone(),
+            books: Books::open(&platform.orders, &platform.payments).await?,
+            processes: platform.processes.clone(),
             this: Process {
                 name: "load".to_owned(),
                 pid: std::process::id(),
@@ -54,12 +54,12 @@ impl System {
         })
     }
 
-    /// Places orders after a warm-up, waits until all are terminal, and checks the books.
+    /// Places orders after a warm-up and waits until all are terminal; [`Books::audit`] looks at them later.
     ///
     /// # Errors
-    /// A connection breaks, a process ends, an order is lost or stays open, or the money does not add up.
+    /// A connection breaks, a process ends, an order is lost or stays open.
     pub(crate) async fn run(&self, load: &ClosedLoop) -> anyhow::Result<SystemRun> {
-        let connections = generator::connect(&load.url, load.connections).await?;
+        let connections = generator::connect(&load.urls, load.connections).await?;
         let since = lowest_id_from_now();
         let cpu_before = self.cpu_us()?;
         let own_before = self.own_us()?;
@@ -77,7 +77,6 @@ impl System {
         let drained = self.drain(since, tally.placed).await?;
         let cpu_us = self.cpu_us()?.since(&cpu_before);
         let wal_bytes = self.books.wal_bytes().await? - wal_before;
-        self.books.audit(since).await?;
         let rates = Rates::between(&before, &first, &last, &drained);
         let wal_bytes_per_order = per(wal_bytes, tally.placed as f64);
         Ok(SystemRun {

@@ -7,6 +7,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use serde_json::json;
 
 use super::build::build;
 use crate::machine::leftovers;
@@ -47,14 +48,22 @@ pub struct BenchArgs {
 
 /// The program that compares the batched orders API with itself, unbatched.
 const POST: &str = "post";
+/// The programs that compare the platform with another one that runs beside it.
+const REPLICAS: &str = "replicas";
+const PARTITIONS: &str = "partitions";
+const MORE_PARTITIONS: u16 = 16;
 
 impl BenchArgs {
     fn measures(&self, program: &str) -> bool {
         if self.only.is_empty() {
             !self.quick
         } else {
-            self.only.iter().any(|only| only == program)
+            self.names(program)
         }
+    }
+
+    fn names(&self, program: &str) -> bool {
+        self.only.iter().any(|only| only == program)
     }
 }
 
@@ -67,18 +76,74 @@ pub fn bench(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let stop = is_stopping.clone();
     ctrlc::set_handler(move || stop.store(true, Ordering::Release)).context("could not listen for Ctrl-C")?;
     build(Profile::Release)?;
+    let stack = platform("bench", None, &is_stopping)?;
+    if args.front_door {
+        return run(&mut front_door(&stack)?, &is_stopping);
+    }
+    let mut load = suite(args, &stack)?;
+    let mut variants = Vec::new();
+    for name in [REPLICAS, PARTITIONS].into_iter().filter(|name| args.names(name)) {
+        let (stack, described) = variant(name, &is_stopping)?;
+        variants.push(stack);
+        load.args(["--variant", &format!("{name}={described}")]);
+    }
+    run(&mut load, &is_stopping)
+}
+
+fn platform(name: &str, partitions: Option<u16>, is_stopping: &Arc<AtomicBool>) -> anyhow::Result<Stack> {
     let say: Say = Arc::new(|text: &str| println!("  {text}"));
-    let mut settings = Settings::temporary("bench")?;
-    (settings.profile, settings.quick_jvm) = (Profile::Release, false);
+    let mut settings = Settings::temporary(name)?;
+    (settings.profile, settings.quick_jvm, settings.topic_partitions) = (Profile::Release, false, partitions);
     let mut stack = Stack::new(settings, say)?;
     stack.cancel_with(is_stopping.clone());
     stack.start()?;
-    let mut load = if args.front_door {
-        front_door(&stack)?
-    } else {
-        suite(args, &stack)?
-    };
-    run(&mut load, &is_stopping)
+    Ok(stack)
+}
+
+/// A platform that is set up another way, and what the load program has to know about it.
+fn variant(name: &str, is_stopping: &Arc<AtomicBool>) -> anyhow::Result<(Stack, serde_json::Value)> {
+    let partitions = (name == PARTITIONS).then_some(MORE_PARTITIONS);
+    let stack = platform(&format!("bench-{name}"), partitions, is_stopping)?;
+    let mut gateways = vec![stack.gateway_url()];
+    if name == REPLICAS {
+        gateways.push(second_of_each(&stack)?);
+    }
+    let described = described(&stack, &gateways);
+    Ok((stack, described))
+}
+
+/// One more of every service, and a gateway in front of them; its address.
+fn second_of_each(stack: &Stack) -> anyhow::Result<String> {
+    let mut behind = Vec::new();
+    for (name, url) in [
+        (Name::OrdersApi, "KASSA_ORDERS_URL"),
+        (Name::PaymentsApi, "KASSA_PAYMENTS_URL"),
+        (Name::OrdersProcessor, "KASSA_ORDERS_PROCESSOR_URL"),
+        (Name::PaymentsProcessor, "KASSA_PAYMENTS_PROCESSOR_URL"),
+    ] {
+        let replica = stack.add_replica(name)?;
+        behind.push((url, local(stack, name, replica)));
+    }
+    let behind: Vec<(&str, &str)> = behind.iter().map(|(name, url)| (*name, url.as_str())).collect();
+    let gateway = stack.add_replica_with(Name::Gateway, &behind)?;
+    stack.wait_until_ready(Duration::from_secs(30))?;
+    Ok(local(stack, Name::Gateway, gateway))
+}
+
+/// A platform as the load program reads it.
+fn described(stack: &Stack, gateways: &[String]) -> serde_json::Value {
+    let settings = stack.settings();
+    let processes: Vec<_> = leftovers::read(&settings.pids())
+        .into_iter()
+        .map(|(name, identity)| json!({ "name": name, "pid": identity.pid }))
+        .collect();
+    json!({
+        "gateways": gateways,
+        "server": settings.server_url(),
+        "orders": settings.database_url(Database::Orders, Role::Super),
+        "payments": settings.database_url(Database::Payments, Role::Super),
+        "processes": processes,
+    })
 }
 
 /// The program that measures, with what it has to know about the platform.
@@ -92,11 +157,8 @@ fn suite(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
     let ready = ready_ms(stack)?;
     let mut load = program(settings);
     load.arg("suite")
-        .args(["--gateway", &stack.gateway_url()])
+        .args(["--platform", &described(stack, &[stack.gateway_url()]).to_string()])
         .args(["--orders-api", &local(stack, Name::OrdersApi, 0)])
-        .args(["--server", &settings.server_url()])
-        .args(["--orders", &settings.database_url(Database::Orders, Role::Super)])
-        .args(["--payments", &settings.database_url(Database::Payments, Role::Super)])
         .arg("--pgbench")
         .arg(pgbench)
         .args(["--pairs", &pairs.to_string()])
@@ -105,9 +167,6 @@ fn suite(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
         .args(["--growth-max", &args.growth_max.to_string()])
         .args(["--soak-seconds", &args.soak_seconds.to_string()])
         .current_dir(root());
-    for (name, identity) in leftovers::read(&settings.pids()) {
-        load.args(["--process", &format!("{name}={}", identity.pid)]);
-    }
     for (name, time) in ready {
         load.args(["--ready", &format!("{name}={:.0}", time.as_secs_f64() * 1_000.0)]);
     }

@@ -39,7 +39,9 @@ fn grant_connect(settings: &Settings, database: Database) -> anyhow::Result<()> 
 }
 
 pub(super) fn create_topics(settings: &Settings) -> anyhow::Result<()> {
-    let env = [("KASSA_KAFKA_BROKERS", settings.kafka_brokers())];
+    let mut env = vec![("KASSA_KAFKA_BROKERS", settings.kafka_brokers())];
+    let partitions = settings.topic_partitions.map(|number| number.to_string());
+    env.extend(partitions.map(|number| ("KASSA_TOPIC_PARTITIONS", number)));
     one_shot(&settings.program("orders-processor"), &["create-topics"], &env).context("could not create the topics")
 }
 

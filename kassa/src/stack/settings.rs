@@ -20,6 +20,8 @@ pub struct Settings {
     pub profile: Profile,
     /// Where Kafka, the registry and Postgres run.
     pub parts: Parts,
+    /// Into how many partitions the topics are made, if not as many as usual.
+    pub topic_partitions: Option<u16>,
     /// After how much silence Kafka takes a consumer for dead.
     pub session_timeout_ms: u32,
     /// Whether the JVMs start quickly rather than run quickly.
@@ -90,6 +92,7 @@ impl Settings {
             ports: Ports::LOCAL,
             profile: Profile::Debug,
             parts: Parts::Native,
+            topic_partitions: None,
             session_timeout_ms: 6_000,
             quick_jvm: false,
             service_env: Vec::new(),

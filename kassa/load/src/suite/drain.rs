@@ -57,16 +57,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     bench.server.settle().await?;
     let since = lowest_id_from_now();
     let template = template(bench, since).await?;
-    let payments = bench
-        .system
-        .processes()
-        .iter()
-        .find(|process| process.name == "payments-processor");
-    let payments = Paused::pause(
-        payments
-            .context("name the process: --process payments-processor=PID")?
-            .pid,
-    )?;
+    let payments = Paused::pause(bench.args.platform.process("payments-processor")?.pid)?;
 
     say(&format!("writing {events} orders and their events"));
     let orders = bench.system.books.orders();
@@ -94,7 +85,6 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     let count = bench.system.drain(since, events + 1).await?;
     let paid = count.terminal as f64 / started.elapsed().as_secs_f64();
     say(&format!("paid and closed {paid:.0}/s"));
-    bench.system.books.audit(since).await?;
     Ok(vec![
         Row::new(NAME, "events published, relay alone", "events/s", vec![published])
             .with_bar(Bar::AtLeast(50_000.0, 100_000.0)),
@@ -106,7 +96,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
 
 /// An order that was placed through the gateway: its event is what the others look like.
 async fn template(bench: &Bench<'_>, since: Uuid) -> anyhow::Result<Uuid> {
-    let mut connection = Connection::open(&bench.args.gateway).await?;
+    let mut connection = Connection::open(bench.args.gateway()).await?;
     let user = bench.users.one().choose(&mut crate::users::Random::new(1)).clone();
     let (head, _) = connection.post_and_wait(&"/orders".parse()?, &user, &ORDER).await?;
     ensure!(head.status.is_success(), "POST /orders answers {}", head.status);

@@ -5,7 +5,6 @@
 use super::{Bar, Bench, Row};
 use crate::figures::SystemRun;
 use crate::say;
-use crate::system::ClosedLoop;
 
 const NAME: &str = "growth";
 /// Orders in the tables at each look; the first is what the run has left by then, at least.
@@ -50,7 +49,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
         fill(bench, filled + 1, size).await?;
         filled = size;
         bench.server.settle().await?;
-        let load = ClosedLoop { ..bench.closed_loop() };
+        let load = bench.closed_loop();
         let run = bench.system.run(&load).await?;
         let (rate, cpu) = (run.rates.completed_per_second, run.cpu_us_per_order);
         say(&format!("{size} orders: {rate:.0}/s, {cpu:.0} µs of CPU each"));

@@ -44,7 +44,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
 async fn at(bench: &mut Bench<'_>, per_second: f64) -> anyhow::Result<Latency> {
     bench.server.settle().await?;
     let outcome = open_loop::run(&Arrivals {
-        url: bench.args.gateway.clone(),
+        url: bench.args.gateway().to_owned(),
         users: bench.users.clone(),
         per_second,
         warm_up: Duration::from_secs(2),
@@ -59,7 +59,7 @@ async fn at(bench: &mut Bench<'_>, per_second: f64) -> anyhow::Result<Latency> {
         "{per_second:.0}/s: POST to end p50 {:.1} ms, p99 {:.1} ms",
         latency.p50_ms, latency.p99_ms
     ));
-    bench.latency.push(Point {
+    bench.points.push(Point {
         x: per_second,
         y: latency.p99_ms,
         low: Some(latency.p50_ms),

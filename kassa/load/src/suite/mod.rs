@@ -16,6 +16,7 @@ mod skew;
 mod snapshot;
 mod soak;
 mod throughput;
+mod variant;
 mod whole;
 
 use anyhow::{Context as _, ensure};
@@ -23,13 +24,14 @@ use comfy_table::Table;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 
 use crate::args::Args;
+use crate::books::lowest_id_from_now;
 use crate::limit::Limit;
 use crate::server::Server;
 use crate::system::{ClosedLoop, System};
 use crate::users::Users;
 use crate::{print_all, say};
 use plot::Point;
-pub(crate) use row::{Bar, Row};
+pub(crate) use row::{Bar, Row, Verdict};
 
 /// How long the platform runs before anything is measured: its JVM compiles what it runs, its caches fill.
 const FIRST_WARM_UP_SECONDS: u64 = 15;
@@ -61,10 +63,15 @@ pub(crate) enum Program {
     Growth,
     /// A steady load for a long time.
     Soak,
+    /// Two of every process.
+    Replicas,
+    /// Topics with 16 partitions.
+    Partitions,
 }
 
 impl Program {
-    /// What a bench measures unless it is told otherwise; growth fills the disk and soak takes an hour, so they are asked for by name.
+    /// What a bench measures unless it is told otherwise. By name alone: growth fills the disk, soak takes an hour, and
+    /// replicas and partitions need another platform that runs beside.
     const ALL: [Self; 10] = [
         Self::Footprint,
         Self::Whole,
@@ -90,19 +97,26 @@ pub(crate) struct Bench<'a> {
     pub(crate) users: Users,
     /// Orders per second to their end, once it was measured.
     pub(crate) maximum: Option<f64>,
-    /// For the plots.
-    pub(crate) latency: Vec<Point>,
-    pub(crate) throughput: Vec<Point>,
+    /// What the running program has for its plot.
+    pub(crate) points: Vec<Point>,
 }
 
 impl Bench<'_> {
     /// The closed loop that most programs use.
     pub(crate) fn closed_loop(&self) -> ClosedLoop {
         ClosedLoop {
-            url: self.args.gateway.clone(),
+            urls: self.args.platform.gateways.clone(),
             users: self.users.clone(),
             connections: self.args.connections,
             seconds: self.args.seconds,
+        }
+    }
+
+    /// What any platform runs before it is measured.
+    pub(crate) fn warm_up(&self) -> ClosedLoop {
+        ClosedLoop {
+            seconds: FIRST_WARM_UP_SECONDS,
+            ..self.closed_loop()
         }
     }
 
@@ -125,10 +139,12 @@ impl Bench<'_> {
 /// A part does not answer, or the books are wrong: then there are no figures.
 pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     raise_file_limit()?;
-    let server = Server::connect(&args.server, &[&args.orders, &args.payments]).await?;
-    print_all(&server.promises().await?);
-    let limit = Limit::prepare(&args.server, &args.pgbench, args.postgres()?).await?;
-    let system = System::prepare(args).await?;
+    let platform = &args.platform;
+    let server = Server::connect(platform).await?;
+    let settings = server.promises().await?;
+    print_all(&settings);
+    let limit = Limit::prepare(platform, &args.pgbench).await?;
+    let system = System::prepare(platform).await?;
     say("opening the accounts");
     let users = Users::open(system.books.payments()).await?;
     let mut bench = Bench {
@@ -138,35 +154,41 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
         system,
         users,
         maximum: None,
-        latency: Vec::new(),
-        throughput: Vec::new(),
+        points: Vec::new(),
     };
-    let mut rows = Vec::new();
+    let mut all = Vec::new();
     let mut is_warm = false;
     for program in programs(args) {
         // Idle CPU and memory are looked at before anything was asked.
         if program != Program::Footprint && !is_warm {
             say(&format!("warming up, {FIRST_WARM_UP_SECONDS} s"));
-            let load = ClosedLoop {
-                seconds: FIRST_WARM_UP_SECONDS,
-                ..bench.closed_loop()
-            };
-            bench.system.run(&load).await?;
+            bench.system.run(&bench.warm_up()).await?;
             is_warm = true;
         }
         println!("\n  == {}", name(program));
+        let since = lowest_id_from_now();
         let measured = one(program, &mut bench).await;
-        rows.extend(measured.with_context(|| format!("{} has no figure", name(program)))?);
+        let rows = measured.with_context(|| format!("{} has no figure", name(program)))?;
+        say("the judge looks at the books");
+        let books = bench.system.books.audit(since).await;
+        books.with_context(|| format!("{} has no figure", name(program)))?;
+        println!("\n{}", table(&rows));
+        if let Some(folder) = &args.record {
+            record::add(
+                folder,
+                program,
+                args,
+                &settings,
+                &rows,
+                &std::mem::take(&mut bench.points),
+            )?;
+        }
+        all.extend(rows);
     }
-    let settings = bench.server.promises().await?;
-    println!("\n{}", table(&rows));
-    let missed = rows
-        .iter()
-        .filter(|row| row.verdict() == Some(row::Verdict::Missed))
-        .count();
+    println!("\n{}", table(&all));
+    let missed = all.iter().filter(|row| row.verdict() == Some(Verdict::Missed)).count();
     ensure!(!args.strict || missed == 0, "{missed} figures miss their bar");
     if let Some(folder) = &args.record {
-        record::write(folder, args, &settings, &rows, &bench.latency, &bench.throughput)?;
         say(&format!("written to {}", folder.display()));
     }
     bench.limit.remove().await
@@ -186,6 +208,18 @@ async fn one(program: Program, bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>
         Program::Footprint => footprint::measure(bench).await,
         Program::Growth => growth::measure(bench).await,
         Program::Soak => soak::measure(bench).await,
+        Program::Replicas => {
+            variant::measure(
+                bench,
+                "replicas",
+                "two of every process, over one",
+                Bar::AtLeast(0.85, 1.0),
+            )
+            .await
+        }
+        Program::Partitions => {
+            variant::measure(bench, "partitions", "16 partitions, over four", Bar::AtLeast(0.95, 1.0)).await
+        }
     }
 }
 

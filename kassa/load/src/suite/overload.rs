@@ -28,7 +28,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     let since = lowest_id_from_now();
     let warm_up = Duration::from_secs(5);
     let arrivals = Arrivals {
-        url: bench.args.gateway.clone(),
+        url: bench.args.gateway().to_owned(),
         users: bench.users.clone(),
         per_second: TIMES * maximum,
         warm_up,
@@ -49,7 +49,6 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     let recovered = back_to_normal(bench, &before, ended).await?;
     let placed = bench.system.books.count(since).await?.placed;
     bench.system.drain(since, placed).await?;
-    bench.system.books.audit(since).await?;
     let refusals = Latency::of(outcome.refused_us.clone());
     say(&format!(
         "closed {goodput:.0}/s, refused {} with p99 {:.1} ms, normal again after {recovered:.1} s",
@@ -93,7 +92,7 @@ fn share(outcome: &Outcome) -> f64 {
 
 async fn quiet(bench: &Bench<'_>, time: Duration) -> anyhow::Result<Latency> {
     let arrivals = Arrivals {
-        url: bench.args.gateway.clone(),
+        url: bench.args.gateway().to_owned(),
         users: bench.users.clone(),
         per_second: LOOK_PER_SECOND,
         warm_up: Duration::ZERO,

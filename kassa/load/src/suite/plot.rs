@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::row::number;
 
 /// One measured point; `low` is a second curve's value at the same place.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Point {
     pub(crate) x: f64,
     pub(crate) y: f64,

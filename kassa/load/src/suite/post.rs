@@ -37,12 +37,12 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// The orders are worked off afterwards, and the books are checked.
+/// The orders are worked off afterwards.
 async fn run(bench: &Bench<'_>, url: &str) -> anyhow::Result<SystemRun> {
     url.parse::<Uri>()?;
     bench.server.settle().await?;
     let load = ClosedLoop {
-        url: url.to_owned(),
+        urls: vec![url.to_owned()],
         connections: CONNECTIONS,
         ..bench.closed_loop()
     };

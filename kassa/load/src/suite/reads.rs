@@ -41,14 +41,14 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
         for _ in 0..bench.args.pairs {
             let limit = pgbench::run(
                 &bench.args.pgbench,
-                &bench.args.orders,
+                &bench.args.platform.orders,
                 &script,
                 CONNECTIONS,
                 bench.args.seconds,
             )?
             .per_second;
             let service = ask(&bench.args.orders_api, &path, &user, bench.args.seconds).await?;
-            let gateway = ask(&bench.args.gateway, &path, &user, bench.args.seconds).await?;
+            let gateway = ask(bench.args.gateway(), &path, &user, bench.args.seconds).await?;
             say(&format!(
                 "{what}: pgbench {limit:.0}/s, the service {service:.0}/s, the gateway {gateway:.0}/s"
             ));
@@ -72,7 +72,7 @@ async fn ask(url: &str, path: &Uri, user: &HeaderValue, seconds: u64) -> anyhow:
     let mut tasks = JoinSet::new();
     let started = Instant::now();
     let until = started + Duration::from_secs(seconds);
-    for connection in connect(url, CONNECTIONS).await? {
+    for connection in connect(&[url.to_owned()], CONNECTIONS).await? {
         tasks.spawn(ask_again(connection, path.clone(), user.clone(), until));
     }
     let mut answers = 0;

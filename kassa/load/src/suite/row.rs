@@ -1,9 +1,11 @@
 //! A figure beside the bar that it has to clear.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 /// What a figure has to be.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bar {
     /// This much at least; and what would be better still.
@@ -13,8 +15,7 @@ pub(crate) enum Bar {
 }
 
 /// How a figure stands to its bar.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Better than the second number.
     Stretch,
@@ -53,14 +54,14 @@ impl std::fmt::Display for Bar {
 }
 
 /// One line of the report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Row {
     /// Which program measured it.
-    pub(crate) program: &'static str,
+    pub(crate) program: Cow<'static, str>,
     pub(crate) what: String,
     /// The median, if there were several runs.
     pub(crate) figure: f64,
-    pub(crate) unit: &'static str,
+    pub(crate) unit: Cow<'static, str>,
     /// The runs behind it, in order.
     pub(crate) runs: Vec<f64>,
     pub(crate) bar: Option<Bar>,
@@ -70,10 +71,10 @@ impl Row {
     /// The median of `runs`; 0 without any.
     pub(crate) fn new(program: &'static str, what: impl Into<String>, unit: &'static str, runs: Vec<f64>) -> Self {
         Self {
-            program,
+            program: program.into(),
             what: what.into(),
             figure: crate::figures::median(runs.clone()).unwrap_or_default(),
-            unit,
+            unit: unit.into(),
             runs,
             bar: None,
         }
@@ -98,7 +99,7 @@ impl Row {
             _ => String::new(),
         };
         [
-            self.program.to_owned(),
+            self.program.clone().into_owned(),
             self.what.clone(),
             format!("{} {}", number(self.figure), self.unit).trim_end().to_owned(),
             spread,

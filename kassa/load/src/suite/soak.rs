@@ -40,7 +40,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     bench.server.settle().await?;
     let since = lowest_id_from_now();
     let arrivals = Arrivals {
-        url: bench.args.gateway.clone(),
+        url: bench.args.gateway().to_owned(),
         users: bench.users.clone(),
         per_second,
         warm_up: Duration::ZERO,
@@ -57,7 +57,6 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     );
     let placed = bench.system.books.count(since).await?.placed;
     bench.system.drain(since, placed).await?;
-    bench.system.books.audit(since).await?;
     let of = |figure: fn(&Look) -> f64| looks.iter().map(figure).collect::<Vec<_>>();
     let grown = |first: usize, last: usize| {
         let (first, last) = (looks[first], looks[last]);

@@ -18,7 +18,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
         let rate = run.rates.completed_per_second;
         let p50 = run.latency.p50_ms;
         say(&format!("{connections} connections: {rate:.0}/s, POST p50 {p50:.1} ms"));
-        bench.throughput.push(Point {
+        bench.points.push(Point {
             x: f64::from(connections),
             y: rate,
             low: None,

@@ -80,7 +80,7 @@ async fn pair(bench: &Bench<'_>, number: u64) -> anyhow::Result<Pair> {
     let pair = Pair { limit, system };
     let ratio = pair.ratio();
     say(&format!(
-        "pair {number} of {of}: platform {rate:.0}/s, ratio {ratio:.3}; the money adds up"
+        "pair {number} of {of}: platform {rate:.0}/s, ratio {ratio:.3}"
     ));
     Ok(pair)
 }
