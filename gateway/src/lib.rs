@@ -26,6 +26,7 @@ pub mod page;
 mod proxy;
 pub mod rate_limit;
 pub mod retry;
+mod room;
 pub mod routes;
 pub mod serve;
 pub mod settings;

@@ -1,7 +1,7 @@
 //! Passes requests on and answers back. A request's body is whole before anybody is asked: a slow sender holds up no
 //! service, and what got no answer can be sent again. An answer is streamed.
 //!
-//! admission → body → [`Circuit`] → service, again if [`Retries`] allow → answer.
+//! [`Room`] → admission → body → [`Circuit`] → service, again if [`Retries`] allow → answer.
 
 use std::error::Error as _;
 use std::io;
@@ -32,6 +32,7 @@ use crate::identity::Auth;
 use crate::idle_limit::IdleLimit;
 use crate::rate_limit::Standing;
 use crate::retry::{Reached, Retries, Twice};
+use crate::room::Room;
 use crate::routes::Service;
 use crate::upstream::Upstream;
 
@@ -52,6 +53,7 @@ pub(crate) struct Proxy {
 #[derive(Debug)]
 pub(crate) struct Road {
     pub(crate) upstream: Upstream,
+    pub(crate) room: Room,
     pub(crate) circuit: Circuit,
     pub(crate) connections: Connections,
     /// How long it may take to begin its answer, all attempts together, beside the wait that was asked for.
@@ -61,11 +63,14 @@ pub(crate) struct Road {
 impl Road {
     /// `Prefer: wait` is for the service that grants it to read; to whoever asks for no wait, its silence is a fault.
     fn patience(&self, headers: &HeaderMap) -> Duration {
-        let wait = match self.upstream.service {
+        self.response_timeout + self.wait(headers).unwrap_or_default()
+    }
+
+    fn wait(&self, headers: &HeaderMap) -> Option<Duration> {
+        match self.upstream.service {
             Service::Orders => prefer::wait(headers),
             _ => None,
-        };
-        self.response_timeout + wait.unwrap_or_default()
+        }
     }
 }
 
@@ -91,6 +96,9 @@ impl Proxy {
         let road = self.roads.iter().find(|road| road.upstream.service == service);
         let road = road.ok_or_else(|| Problem::new(Code::NotFound, "no such path"))?;
         check_count(request.headers())?;
+        // Whoever waits for an order's end costs nothing meanwhile.
+        let is_quick = road.wait(request.headers()).is_none();
+        let _place = is_quick.then(|| road.room.enter()).transpose()?;
         let user = self.admission.admit(&request, standing).await?;
         let body = match *request.method() {
             Method::GET => Bytes::new(),

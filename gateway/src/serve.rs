@@ -26,6 +26,7 @@ use crate::identity::{Auth, Identity};
 use crate::page;
 use crate::proxy::{Proxy, Road};
 use crate::rate_limit::RateLimits;
+use crate::room::Room;
 use crate::routes::{RULES, Service};
 use crate::settings::GatewaySettings;
 use crate::upstream::Upstream;
@@ -118,6 +119,7 @@ fn proxy(
             settings.circuit_failures,
             ms(settings.circuit_open_ms),
         ),
+        room: Room::new(upstream.service.as_str(), settings.requests_max),
         upstream: upstream.clone(),
         connections: Connections::new(ms(settings.connect_timeout_ms)),
         response_timeout: ms(timeout),

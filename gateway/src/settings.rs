@@ -56,6 +56,10 @@ pub struct GatewaySettings {
     #[serde(default = "default_health_interval_ms")]
     pub health_interval_ms: u64,
 
+    /// Requests that may be under way to one service; more are answered 503 at once. Those that wait for an order's end
+    /// are not counted.
+    #[serde(default = "default_requests_max")]
+    pub requests_max: usize,
     /// Connections at most; more are answered 503.
     #[serde(default = "default_connections_max")]
     pub connections_max: usize,
@@ -140,6 +144,7 @@ impl GatewaySettings {
             ("payments_response_timeout_ms", self.payments_response_timeout_ms),
             ("answer_idle_timeout_ms", self.answer_idle_timeout_ms),
             ("health_interval_ms", self.health_interval_ms),
+            ("requests_max", self.requests_max as u64),
             ("connections_max", self.connections_max as u64),
             ("head_timeout_ms", self.head_timeout_ms),
             ("body_timeout_ms", self.body_timeout_ms),
@@ -248,6 +253,9 @@ fn default_circuit_open_ms() -> u64 {
 }
 fn default_health_interval_ms() -> u64 {
     500
+}
+fn default_requests_max() -> usize {
+    1_024
 }
 fn default_connections_max() -> usize {
     10_000

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -36,6 +37,17 @@ pub fn record(name: &str, figures: &[(&str, String)]) {
     ));
     let written = fs::create_dir_all(folder()).and_then(|()| fs::write(&file, text));
     written.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+}
+
+/// The shortest, the median and the longest, in seconds.
+pub fn range(times: impl Iterator<Item = Duration>) -> String {
+    let mut times: Vec<f64> = times.map(|time| time.as_secs_f64()).collect();
+    times.sort_by(f64::total_cmp);
+    match times.as_slice() {
+        [] => String::new(),
+        [only] => format!("{only:.1} s"),
+        [first, .., last] => format!("{first:.1} / {:.1} / {last:.1} s", times[times.len() / 2]),
+    }
 }
 
 /// Everything that is kept, by name.

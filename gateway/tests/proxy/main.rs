@@ -11,6 +11,7 @@ mod jwt;
 mod limits;
 mod links;
 mod page;
+mod room;
 mod services;
 mod smuggling;
 mod sockets;

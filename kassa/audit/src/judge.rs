@@ -136,10 +136,10 @@ async fn both_sides(
         // Of orders that came late, or were answered again, all events.
         (requests, answers) = staged_of_both(orders, payments, &scope, grace).await?;
     }
-    let (asked, answered) = (requests.1.clone(), answers.1.clone());
+    let (of_statuses, of_requests) = (scope.received(0, &answers.1), scope.received(1, &requests.1));
     futures_util::try_join!(
-        OrdersSide::read(orders, later, requests, &answered, &scope),
-        PaymentsSide::read(payments, answers, &asked, &scope),
+        OrdersSide::read(orders, later, requests, &of_statuses, &scope),
+        PaymentsSide::read(payments, answers, &of_requests, &scope),
     )
 }
 

@@ -25,7 +25,7 @@ impl OrdersSide {
         snapshot: &mut Snapshot,
         later: &mut Snapshot,
         (reach, requests): (Reach, Vec<Staged>),
-        statuses: &[Staged],
+        which_received: &str,
         scope: &Scope<'_>,
     ) -> sqlx::Result<Self> {
         let Flow { topic, group, .. } = STATUSES;
@@ -34,7 +34,7 @@ impl OrdersSide {
             reach,
             orders: rows::orders(snapshot, reach, &scope.orders("id")).await?,
             requests,
-            received: rows::received(later, group, topic, &scope.received(0, statuses)).await?,
+            received: rows::received(later, group, topic, which_received).await?,
             parked: rows::parked(later, group, topic).await?,
             open_later: rows::open(later).await?,
             findings,
@@ -58,7 +58,7 @@ impl PaymentsSide {
     pub(crate) async fn read(
         snapshot: &mut Snapshot,
         (reach, statuses): (Reach, Vec<Staged>),
-        requests: &[Staged],
+        which_received: &str,
         scope: &Scope<'_>,
     ) -> sqlx::Result<Self> {
         let Flow { topic, group, .. } = REQUESTS;
@@ -67,7 +67,7 @@ impl PaymentsSide {
             reach,
             attempts: rows::attempts(snapshot, reach, &scope.orders("order_id")).await?,
             statuses,
-            received: rows::received(snapshot, group, topic, &scope.received(1, requests)).await?,
+            received: rows::received(snapshot, group, topic, which_received).await?,
             parked: rows::parked(snapshot, group, topic).await?,
             findings,
             letters,

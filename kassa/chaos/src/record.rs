@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use comfy_table::Table;
 use comfy_table::presets::ASCII_MARKDOWN;
+use kassa::evidence::range;
 use kassa::stack::Name;
 
 /// A part that was away, as the services saw it.
@@ -173,16 +174,5 @@ impl Record {
             table.add_row([what, how, &times.to_string(), "", ""]);
         }
         table.to_string()
-    }
-}
-
-/// The shortest, the median and the longest, in seconds.
-fn range(times: impl Iterator<Item = Duration>) -> String {
-    let mut times: Vec<f64> = times.map(|time| time.as_secs_f64()).collect();
-    times.sort_by(f64::total_cmp);
-    match times.as_slice() {
-        [] => String::new(),
-        [only] => format!("{only:.1} s"),
-        [first, .., last] => format!("{first:.1} / {:.1} / {last:.1} s", times[times.len() / 2]),
     }
 }

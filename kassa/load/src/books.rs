@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
-use sqlx::{PgPool, Row as _};
+use sqlx::{AssertSqlSafe, PgPool, Row as _};
 use uuid::{Builder, Uuid};
 
 use crate::server::pool;
@@ -38,6 +38,20 @@ pub(crate) fn lowest_id_from_now() -> Uuid {
 /// All orders are terminal before the judge comes, so nothing is on its way for long.
 const GRACE: Duration = Duration::from_secs(30);
 const DECLINES: &str = "select id::text from orders where id >= $1 and status = 'CANCELLED' limit 1";
+
+/// What an order goes through, from the row that its POST wrote to the row that closes it.
+pub(crate) const STAGES: [&str; 4] = [
+    "request published",
+    "payment decided",
+    "status published",
+    "order closed",
+];
+const STAGES_TOOK: &str = "
+    select array[percentile_cont(0.5) within group (order by request_published_at - created_at),
+                 percentile_cont(0.5) within group (order by decided_at - request_published_at),
+                 percentile_cont(0.5) within group (order by status_published_at - decided_at),
+                 percentile_cont(0.5) within group (order by updated_at - status_published_at)] as took
+      from orders where id >= $1 and status <> 'NEW'";
 
 impl Books {
     /// Connects to both.
@@ -89,6 +103,22 @@ impl Books {
             terminal: number(2),
             last_change: row.get(3),
         })
+    }
+
+    /// How long each of [`STAGES`] took of the orders from `since` on: the median, in ms. One machine has one clock.
+    ///
+    /// # Errors
+    /// The database does not answer.
+    pub(crate) async fn stages(&self, since: Uuid) -> anyhow::Result<[f64; 4]> {
+        let query = format!(
+            "select array(select 1000 * extract(epoch from m) from unnest(took) m)::float8[] from ({STAGES_TOOK}) s"
+        );
+        let medians: Vec<f64> = sqlx::query_scalar(AssertSqlSafe(query))
+            .bind(since)
+            .fetch_one(&self.orders)
+            .await?;
+        let medians = medians.try_into();
+        medians.ok().context("there are four stages")
     }
 
     /// The judge finds nothing, and none of the orders from `since` on was declined: every account has money.

@@ -17,6 +17,7 @@ mod generator;
 mod http;
 mod limit;
 mod open_loop;
+mod paused;
 mod pgbench;
 mod report;
 mod server;

@@ -11,6 +11,7 @@ use crate::books::{Books, Count, lowest_id_from_now};
 use crate::cpu::{self, Process};
 use crate::figures::{Latency, Rates, SystemRun, per};
 use crate::generator::{self, Tally, Window};
+use crate::paused::Paused;
 use crate::users::Users;
 
 /// Orders are placed for so long before the window opens.
@@ -36,6 +37,8 @@ pub(crate) struct ClosedLoop {
     pub(crate) users: Users,
     pub(crate) connections: u16,
     pub(crate) seconds: u64,
+    /// Processes that stand still (SIGSTOP) while orders are placed.
+    pub(crate) paused: Vec<u32>,
 }
 
 impl System {
@@ -65,6 +68,8 @@ impl System {
         let own_before = self.own_us()?;
         let wal_before = self.books.wal_bytes().await?;
         let before = self.books.count(since).await?;
+        let paused = load.paused.iter().map(|pid| Paused::pause(*pid));
+        let paused = paused.collect::<anyhow::Result<Vec<_>>>()?;
         let start = Instant::now() + WARM_UP;
         let end = start + Duration::from_secs(load.seconds);
         let tasks = generator::start(connections, &load.users, Window { start, end });
@@ -74,6 +79,7 @@ impl System {
         let last = self.books.count(since).await?;
         let tally = generator::finish(tasks).await?;
         let own_us = self.own_us()? - own_before;
+        drop(paused);
         let drained = self.drain(since, tally.placed).await?;
         let cpu_us = self.cpu_us()?.since(&cpu_before);
         let wal_bytes = self.books.wal_bytes().await? - wal_before;

@@ -125,7 +125,7 @@ fn config(settings: &Settings) -> String {
         (80, 4096)
     };
     format!(
-        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nmax_connections = 100\n\
+        "listen_addresses = '127.0.0.1'\nport = {port}\nunix_socket_directories = ''\nmax_connections = 200\n\
          shared_buffers = 512MB\nmin_wal_size = {min_wal_mb}MB\nmax_wal_size = {max_wal_mb}MB\nwal_compression = lz4\ncheckpoint_timeout = 15min\n\
          log_line_prefix = '%m %u@%d '\n"
     )

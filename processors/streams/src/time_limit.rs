@@ -18,13 +18,13 @@ use crate::state_store::StoreError;
 
 /// How long a statement may take, a connection from the pool included. The server's `lock_timeout` is shorter, so that
 /// whoever waits for a lock is told so.
-pub const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// How long a processor may take to load a batch's state, decide and save it: a few statements.
-pub(crate) const PROCESS_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const PROCESS_LIMIT: Duration = Duration::from_secs(4);
 /// How long the first rows of the outbox may take: there may be a million of them to sort.
 pub(crate) const OUTBOX_LIMIT: Duration = Duration::from_secs(10);
 /// How long a connection that is given back may take to say that it is there; what it is still doing included.
-const RETURN_LIMIT: Duration = Duration::from_secs(2);
+const RETURN_LIMIT: Duration = Duration::from_secs(1);
 
 /// Asks the database one thing and waits [`ANSWER_LIMIT`] at most. Whether a write that is late took effect is unknown.
 ///

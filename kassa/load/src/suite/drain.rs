@@ -5,8 +5,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::ensure;
 use sqlx::{PgPool, Row as _};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -15,6 +14,7 @@ use super::{Bar, Bench, Row};
 use crate::books::lowest_id_from_now;
 use crate::generator::ORDER;
 use crate::http::Connection;
+use crate::paused::Paused;
 use crate::say;
 
 const NAME: &str = "drain";
@@ -80,7 +80,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     say(&format!("published {published:.0}/s, {cpu_us:.1} µs of CPU each"));
     let dead = dead_tuples(orders).await?;
 
-    payments.resume()?;
+    drop(payments);
     let started = Instant::now();
     let count = bench.system.drain(since, events + 1).await?;
     let paid = count.terminal as f64 / started.elapsed().as_secs_f64();
@@ -122,25 +122,4 @@ async fn dead_tuples(orders: &PgPool) -> anyhow::Result<f64> {
           where schemaname = 'streams' and relname like 'outbox%'",
     );
     Ok(row.fetch_one(orders).await?.get(0))
-}
-
-/// A process that stands still; it goes on when this is dropped, whatever went wrong.
-struct Paused(Pid);
-
-impl Paused {
-    fn pause(pid: u32) -> anyhow::Result<Self> {
-        let pid = Pid::from_raw(i32::try_from(pid)?).context("a process has a number")?;
-        kill_process(pid, Signal::STOP)?;
-        Ok(Self(pid))
-    }
-
-    fn resume(self) -> anyhow::Result<()> {
-        Ok(kill_process(self.0, Signal::CONT)?)
-    }
-}
-
-impl Drop for Paused {
-    fn drop(&mut self) {
-        let _ = kill_process(self.0, Signal::CONT);
-    }
 }

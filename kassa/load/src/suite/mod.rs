@@ -109,6 +109,7 @@ impl Bench<'_> {
             users: self.users.clone(),
             connections: self.args.connections,
             seconds: self.args.seconds,
+            paused: Vec::new(),
         }
     }
 
@@ -128,6 +129,10 @@ impl Bench<'_> {
         self.server.settle().await?;
         let run = self.system.run(&self.closed_loop()).await?;
         let maximum = run.rates.completed_per_second.min(run.rates.to_the_end_per_second);
+        say(&format!(
+            "the maximum is {maximum:.0}/s, {:.0} µs of CPU each",
+            run.cpu_us_per_order
+        ));
         self.maximum = Some(maximum);
         Ok(maximum)
     }

@@ -1,4 +1,5 @@
-//! P1: POST /orders at the service itself, beside the same service in its mode of a commit per request.
+//! P1: POST /orders at the service itself, beside the same service in its mode of a commit per request. The processors
+//! stand still meanwhile: it is the front that is measured, not what becomes of the orders.
 
 use hyper::Uri;
 
@@ -41,7 +42,13 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
 async fn run(bench: &Bench<'_>, url: &str) -> anyhow::Result<SystemRun> {
     url.parse::<Uri>()?;
     bench.server.settle().await?;
+    let platform = &bench.args.platform;
+    let paused = [
+        platform.process("orders-processor")?.pid,
+        platform.process("payments-processor")?.pid,
+    ];
     let load = ClosedLoop {
+        paused: paused.to_vec(),
         urls: vec![url.to_owned()],
         connections: CONNECTIONS,
         ..bench.closed_loop()

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use libtest_mimic::Trial;
-use platform_tests::{LinkName, SmallDisk, Tables};
+use platform_tests::{LinkName, SmallDisk, Tables, eventually};
 
 use crate::Bench;
 use crate::cases::Health;
 use crate::episode::Episode;
 use crate::trial;
+
+/// How soon a server that has room again must have read its log.
+const RETURN: Duration = Duration::from_secs(60);
 
 pub(crate) fn trials(bench: &Arc<Bench>) -> Vec<Trial> {
     if bench.disk.is_none() {
@@ -31,6 +34,15 @@ async fn no_room_for_the_log(bench: &Bench) -> anyhow::Result<()> {
     };
     disk.free()?;
     episode.note("there is room again");
+    // The server starts anew and reads its log; whoever waits for it can only be well after that.
+    let answers = async || {
+        Ok(sqlx::query("select 1")
+            .execute(&bench.platform.tables.orders)
+            .await
+            .is_ok())
+    };
+    eventually(RETURN, "the server answers again", answers).await?;
+    episode.note("the server answers again");
     episode.end(seen).await
 }
 

@@ -1,13 +1,14 @@
 //! One case under load, from the first order to the audit, with a timeline of what was seen.
 
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
 use kassa::stack::Name;
 use platform_tests::{LinkName, Load, Platform, Tally, eventually};
 
-use crate::Bench;
 use crate::cases::Health;
+use crate::{Bench, Times};
 
 /// How soon a broken link must be seen.
 const RED: Duration = Duration::from_secs(20);
@@ -17,6 +18,7 @@ const USERS: usize = 4;
 
 /// A case that is under way.
 pub(crate) struct Episode<'a> {
+    bench: &'a Bench,
     platform: &'a Platform,
     title: String,
     seed: u64,
@@ -41,6 +43,7 @@ impl<'a> Episode<'a> {
         let load = Load::start(&platform.client, &users);
         eventually(GREEN, "users are ordering", async || Ok(load.answered() >= 2 * USERS)).await?;
         Ok(Self {
+            bench,
             platform,
             title,
             seed: bench.seed,
@@ -55,6 +58,10 @@ impl<'a> Episode<'a> {
         })
     }
 
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.bench.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn note(&mut self, what: impl Into<String>) {
         self.timeline.push((self.started.elapsed(), what.into()));
     }
@@ -67,7 +74,7 @@ impl<'a> Episode<'a> {
     ) -> anyhow::Result<()> {
         match health {
             Health::TurnsRed => {
-                let mut red = Vec::new();
+                let (mut red, broken) = (Vec::new(), Instant::now());
                 let all_red = eventually(RED, "all that the fault concerns say so", async || {
                     red = self.not_ready().await;
                     let names_a_part =
@@ -77,6 +84,7 @@ impl<'a> Episode<'a> {
                 let all_red = all_red.await;
                 self.note(format!("red: {}", red.join("; ")));
                 all_red?;
+                self.times().red.push(broken.elapsed());
             }
             Health::IsItsOwnAffair(time) => {
                 tokio::time::sleep(time).await;
@@ -129,6 +137,7 @@ impl<'a> Episode<'a> {
         let green = green.await.with_context(|| red.join("; "));
         green?;
         self.note(format!("green after {} ms", healed.elapsed().as_millis()));
+        self.times().green.push(healed.elapsed());
         Ok(())
     }
 

@@ -10,7 +10,8 @@ mod episode;
 mod registry;
 
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use kassa::stack::Settings;
@@ -25,7 +26,15 @@ struct Bench {
     links: Links,
     runtime: Runtime,
     seed: u64,
+    /// How long it took until all that a fault concerned said so, and until everything was well again after it.
+    times: Mutex<Times>,
     disk: Option<SmallDisk>,
+}
+
+#[derive(Default)]
+struct Times {
+    red: Vec<Duration>,
+    green: Vec<Duration>,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -47,7 +56,16 @@ fn main() -> anyhow::Result<ExitCode> {
             "faults on links, of the database and of its disk",
             conclusion.num_passed.to_string(),
         );
-        kassa::evidence::record("links", &[cases, ("violations", "0".to_owned())]);
+        let times = bench.times.lock().unwrap_or_else(PoisonError::into_inner);
+        let range = |times: &[Duration]| kassa::evidence::range(times.iter().copied());
+        let figures = [
+            cases,
+            ("violations", "0".to_owned()),
+            ("until red (shortest / median / longest)", range(&times.red)),
+            ("until green again", range(&times.green)),
+        ];
+        println!("  until red {}, until green again {}", figures[2].1, figures[3].1);
+        kassa::evidence::record("links", &figures);
     }
     // The conclusion leaves the process without running destructors, and the platform must be stopped.
     drop(bench);
@@ -77,6 +95,7 @@ fn start() -> anyhow::Result<Bench> {
         links,
         runtime,
         seed,
+        times: Mutex::default(),
         disk,
     })
 }

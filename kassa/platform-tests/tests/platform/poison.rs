@@ -1,7 +1,8 @@
 //! The matrix of bad records: each kind on each topic is parked with its reason while good ones around it go through;
 //! then an operator settles all of them, many at a time.
 
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use kassa::stack::{Name, root};
@@ -25,6 +26,8 @@ struct Side<'a> {
     receiver: &'a PgPool,
     processor: Name,
     schema: &'static str,
+    /// How long each bad record kept its partition.
+    kept: Mutex<Vec<Duration>>,
 }
 
 /// A record that cannot be applied, and as what it must be parked.
@@ -41,6 +44,7 @@ pub(crate) async fn every_kind_of_bad_request_is_parked_and_stops_nobody(platfor
         receiver: &platform.tables.payments,
         processor: Name::PaymentsProcessor,
         schema: "schemas/avro/payment-request/v1.avsc",
+        kept: Mutex::default(),
     };
     let users = platform.users("matrix", 2, "100.00").await?;
     let others = platform.users("beside", 8, "100.00").await?;
@@ -108,6 +112,7 @@ pub(crate) async fn every_kind_of_bad_status_is_parked_and_stops_nobody(platform
         receiver: &platform.tables.orders,
         processor: Name::OrdersProcessor,
         schema: "schemas/avro/payment-status/v2.avsc",
+        kept: Mutex::default(),
     };
     let user = &platform.users("matrix", 1, "100.00").await?[0];
     let sample = side.sample(platform, user).await?;
@@ -219,6 +224,7 @@ impl Side<'_> {
     async fn park(&self, platform: &Platform, key: &str, bad: &Bad) -> anyhow::Result<Produced> {
         let brokers = platform.stack.settings().kafka_brokers();
         let at = produce(&brokers, self.topic, key, bad.value.as_deref(), &[]).await?;
+        let arrived = Instant::now();
         let passed = "
             select p.next_offset > $3 from streams.consumer_position p join streams.subscription s on s.id = p.subscription_id
              where s.topic = $1 and p.partition = $2";
@@ -230,6 +236,7 @@ impl Side<'_> {
             Ok(passed.fetch_one(self.receiver).await?)
         })
         .await?;
+        self.kept().push(arrived.elapsed());
         let letter = "
             select d.reason_code, d.cause, d.record_value from streams.dead_letter d
               join streams.subscription s on s.id = d.subscription_id
@@ -244,6 +251,10 @@ impl Side<'_> {
         ensure!(cause.contains(bad.cause), "{reason}: {cause}");
         ensure!(value == bad.value, "{reason}: its bytes are kept");
         Ok(at)
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Duration>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn open(&self, reason: &str) -> anyhow::Result<i64> {
@@ -313,7 +324,17 @@ impl Side<'_> {
         // The one that was replayed is not among them.
         ensure!(usize::try_from(kept)? == of, "{kept} of {of} keep the reason");
         platform.all_ready().await?;
-        platform.tables.check().await
+        platform.tables.check().await?;
+        let kept = self.kept();
+        let figures = [
+            ("bad records", kept.len().to_string()),
+            (
+                "until its partition went on (shortest / median / longest)",
+                kassa::evidence::range(kept.iter().copied()),
+            ),
+        ];
+        kassa::evidence::record(&format!("poison, {}", self.topic), &figures);
+        Ok(())
     }
 }
 

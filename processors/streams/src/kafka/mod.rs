@@ -10,7 +10,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 
 /// How long a request to the broker may be without an answer.
-const SOCKET_TIMEOUT: Duration = Duration::from_secs(8);
+const SOCKET_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What every client of the cluster shares. Reconnects come quickly: the default waits up to ten seconds,
 /// and an outage would last that much longer for us than for the broker.
@@ -22,7 +22,7 @@ fn client_config(brokers: &str, client_id: &str) -> ClientConfig {
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
         .set("socket.keepalive.enable", "true")
-        .set("socket.connection.setup.timeout.ms", "5000")
+        .set("socket.connection.setup.timeout.ms", "3000")
         // A broker whose link swallows packets is left alone after this; a minute by default.
         .set("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string())
         .set("log_level", "4");

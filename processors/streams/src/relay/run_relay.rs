@@ -64,7 +64,7 @@ enum End {
 impl<O: Outbox, P: Publishers> Relay<O, P> {
     /// Runs until the service stops; outages only make it wait.
     pub(crate) async fn run(self) {
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         while !self.stopping.is_cancelled() {
             match self.one_tenure(&mut backoff).await {
                 Ok(Some(End::Stopping)) => return,

@@ -75,7 +75,7 @@ pub(crate) async fn listen(
     woken: Arc<Notify>,
     stopping: CancellationToken,
 ) {
-    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
     loop {
         let heard = async {
             let mut listener = PgListener::connect_with(&connect()?).await?;

@@ -46,7 +46,7 @@ impl<B: Backend> Runner<B> {
     /// This member has been expelled: what it held is another's, and nothing it could do would change that.
     pub(crate) async fn consume(&self, consumer: impl Consumer) -> anyhow::Result<()> {
         let mut in_hand = PolledBatch::default();
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
         let mut letters_due = Instant::now() + LETTERS_EVERY;
         while !self.stopping.is_cancelled() {
             if let Some(cause) = consumer.expelled() {

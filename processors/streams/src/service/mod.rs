@@ -173,7 +173,7 @@ pub fn pool(url: &str, connections_max: u32, name: &str) -> anyhow::Result<PgPoo
         ("idle_in_transaction_session_timeout", "5s"),
         ("statement_timeout", "60s"),
         // Less than we wait for any answer, so that whoever waits for a lock is told so.
-        ("lock_timeout", "4s"),
+        ("lock_timeout", "2500ms"),
         // Whoever hung up wants no answer, and one who cannot be reached has none of our connections for long.
         ("client_connection_check_interval", "2s"),
         ("tcp_user_timeout", "15s"),
@@ -191,7 +191,7 @@ pub fn pool(url: &str, connections_max: u32, name: &str) -> anyhow::Result<PgPoo
     ]);
     Ok(with_time_limits(PgPoolOptions::new())
         .max_connections(connections_max)
-        .acquire_timeout(std::time::Duration::from_secs(3))
+        .acquire_timeout(std::time::Duration::from_secs(2))
         // A ping for each use would cost as much as the work.
         .test_before_acquire(false)
         .connect_lazy_with(options))

@@ -182,7 +182,7 @@ impl Working {
     async fn connect_to_registry(&self) -> anyhow::Result<Option<Topology<crate::backend::PgTx>>> {
         let part = self.health.part("schemas");
         let url = self.settings.registry_url()?;
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
         loop {
             match (self.service.connect)(url.to_owned()).await {
                 Ok(topology) => {

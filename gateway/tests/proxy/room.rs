@@ -1,0 +1,64 @@
+//! More requests than a service can answer: who is refused, and who is not.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::Notify;
+
+use crate::sockets::{Connection, Gateway, Script, Service, soon};
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+const POST: &str = "POST /orders HTTP/1.1\r\nHost: kassa\r\nX-User-Id: alice\r\nContent-Type: application/json\r\n\
+                    Content-Length: 2\r\n\r\n{}";
+const WAIT: &str = "GET /orders/1 HTTP/1.1\r\nHost: kassa\r\nX-User-Id: alice\r\nPrefer: wait=5\r\n\r\n";
+
+/// Sends it, and returns once the service has it.
+async fn under_way(gateway: &Gateway, service: &Service, request: &str) -> Connection {
+    let before = service.asked().len();
+    let mut connection = gateway.connect().await;
+    connection.send(request).await;
+    soon(async {
+        while service.asked().len() == before {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    connection
+}
+
+#[tokio::test]
+async fn a_request_too_many_is_refused_at_once_and_its_connection_stays() {
+    let told = Arc::new(Notify::new());
+    let (busy, works) = (
+        Service::start(Script::InTwoParts("", told.clone(), OK)).await,
+        Service::start(Script::Answer(OK)).await,
+    );
+    let gateway = Gateway::with(json!({ "orders_url": busy.url, "payments_url": works.url, "requests_max": 2 })).await;
+    let mut first = under_way(&gateway, &busy, POST).await;
+    let mut second = under_way(&gateway, &busy, POST).await;
+
+    let mut refused = gateway.connect().await;
+    for _ in 0..2 {
+        refused.send(POST).await;
+        let answer = soon(refused.until(|text| text.contains('}'))).await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(
+            answer.contains("\"overloaded\"") && answer.to_lowercase().contains("retry-after: 1"),
+            "{answer}"
+        );
+    }
+    assert_eq!(busy.asked().len(), 2, "nobody was bothered");
+    assert_eq!(gateway.ask("GET /accounts/balance", "", "").await.status, 200);
+    // It only waits for an order's end, so it is let in.
+    let mut waits = under_way(&gateway, &busy, WAIT).await;
+
+    for connection in [&mut first, &mut second, &mut waits] {
+        told.notify_one();
+        let answer = soon(connection.until(|text| text.contains("{}"))).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    told.notify_one();
+    refused.send(POST).await;
+    let answer = soon(refused.until(|text| text.contains("{}"))).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "there is room again: {answer}");
+}
