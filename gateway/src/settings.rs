@@ -255,7 +255,7 @@ fn default_health_interval_ms() -> u64 {
     500
 }
 fn default_requests_max() -> usize {
-    1_024
+    2_500
 }
 fn default_connections_max() -> usize {
     10_000

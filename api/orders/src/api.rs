@@ -6,7 +6,7 @@ use http_kit::idempotency_key::{idempotency_key, in_progress, key_reused};
 use http_kit::openapi::User;
 use http_kit::page;
 use http_kit::problem::{Code, Problem};
-use orders::queries::{find_order, list_orders};
+use orders::queries::{PageKey, list_orders};
 use orders::timeline::find_timeline;
 use orders::{PlaceOrder, PlaceOrders};
 use poem::http::HeaderMap;
@@ -14,12 +14,14 @@ use poem_openapi::param::{Header, Path, Query};
 use poem_openapi::payload::Json;
 use poem_openapi::{ApiResponse, OpenApi, Tags};
 use schemas::{Amount, PaymentRequest};
+use sqlx::PgPool;
 use streams::request_keys::{Keyed, RequestKey};
-use streams::{Batcher, OutboxSignal, StagedEvent};
+use streams::{Batcher, Lookups, OutboxSignal, StagedEvent};
 use tracing::error;
 use uuid::Uuid;
 
 use crate::codec::LateCodec;
+use crate::find::{OrderPages, find_order};
 use crate::json::{Order, OrderRequest, OrderStatus, TimelineEntry};
 use crate::wait::{NotFound, OrderEvents, OrderWaits, last_seen, version};
 
@@ -44,6 +46,8 @@ pub struct OrdersApi {
     pub(crate) place: Batcher<PlaceOrders>,
     pub(crate) staged: OutboxSignal,
     pub(crate) waits: OrderWaits,
+    pub(crate) pages: Lookups<OrderPages>,
+    pub(crate) pool: PgPool,
     pub(crate) codec: LateCodec,
 }
 
@@ -188,9 +192,18 @@ impl OrdersApi {
     ) -> poem::Result<ListAnswer> {
         let limit = page::limit(limit.0)?;
         let wanted = status.0.map(orders::OrderStatus::from);
-        let mut rows = list_orders(&self.waits.pool, &user.0.0, wanted, cursor.0, limit + 1)
-            .await
-            .map_err(Problem::from)?;
+        let rows = match wanted {
+            Some(status) => list_orders(&self.pool, &user.0.0, status, cursor.0, limit + 1).await,
+            None => {
+                let page = PageKey {
+                    user_id: user.0.0,
+                    before: cursor.0,
+                    limit: limit + 1,
+                };
+                self.pages.find(page).await.map(Option::unwrap_or_default)
+            }
+        };
+        let mut rows = rows.map_err(Problem::from)?;
         let next = page::cut(&mut rows, limit, |order| order.id);
         let query = wanted
             .map(|status| format!("&status={}", status.as_str()))
@@ -220,7 +233,7 @@ impl OrdersApi {
         headers: &HeaderMap,
     ) -> poem::Result<OrderAnswer> {
         let id = Uuid::try_parse(&id.0).map_err(|_| missing())?;
-        let order = find_order(&self.waits.pool, &user.0.0, id)
+        let order = find_order(&self.waits.orders, &user.0.0, id)
             .await
             .map_err(Problem::from)?
             .ok_or_else(missing)?;
@@ -243,7 +256,7 @@ impl OrdersApi {
         id: Path<String>,
     ) -> poem::Result<Json<Vec<TimelineEntry>>> {
         let id = Uuid::try_parse(&id.0).map_err(|_| missing())?;
-        let timeline = find_timeline(&self.waits.pool, Some(&user.0.0), id)
+        let timeline = find_timeline(&self.pool, Some(&user.0.0), id)
             .await
             .map_err(Problem::from)?;
         Ok(Json(TimelineEntry::all(&timeline.ok_or_else(missing)?)))

@@ -6,6 +6,7 @@
 mod api;
 mod codec;
 mod description;
+mod find;
 mod json;
 mod operations;
 mod print_timeline;

@@ -100,12 +100,13 @@ pub(crate) fn service(api: OrdersApi) -> OpenApiService<OrdersApi, ()> {
 mod tests {
     use orders::PlaceOrders;
     use streams::service::pool;
-    use streams::{Batcher, BatcherConfig, OutboxSignal};
+    use streams::{Batcher, BatcherConfig, Lookups, OutboxSignal};
 
     use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::codec::LateCodec;
+    use crate::find::{OrderPages, OrdersById};
     use crate::wait::OrderWaits;
     use crate::watcher::OrderWatcher;
 
@@ -123,8 +124,10 @@ mod tests {
             staged: OutboxSignal::start(pool.clone(), CancellationToken::new()),
             waits: OrderWaits {
                 watcher: OrderWatcher::start(pool.clone(), CancellationToken::new()),
-                pool,
+                orders: Lookups::start(OrdersById(pool.clone())),
             },
+            pages: Lookups::start(OrderPages(pool.clone())),
+            pool,
             codec: LateCodec::default(),
         });
         let document = serde_json::to_string_pretty(&document(&service)).expect("JSON");

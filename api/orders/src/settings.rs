@@ -11,10 +11,11 @@ use poem::IntoEndpoint as _;
 use schemas::Registry;
 use serde::Deserialize;
 use streams::service::{pool, watch_database};
-use streams::{Batcher, BatcherConfig, OutboxSignal};
+use streams::{Batcher, BatcherConfig, Lookups, OutboxSignal};
 
 use crate::api::OrdersApi;
 use crate::codec::LateCodec;
+use crate::find::{OrderPages, OrdersById};
 use crate::operations::{RULES, document, service};
 use crate::wait::OrderWaits;
 use crate::watcher::OrderWatcher;
@@ -93,8 +94,10 @@ pub async fn serve(common: CommonSettings, settings: ApiSettings) -> anyhow::Res
         staged: OutboxSignal::start(pool.clone(), stopping.clone()),
         waits: OrderWaits {
             watcher: OrderWatcher::start(pool.clone(), stopping.clone()),
-            pool,
+            orders: Lookups::start(OrdersById(pool.clone())),
         },
+        pages: Lookups::start(OrderPages(pool.clone())),
+        pool,
         codec,
     };
     let service = service(api);

@@ -5,15 +5,14 @@ use std::time::Duration;
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use http_kit::prefer;
 use orders::Order;
-use orders::queries::find_order;
 use poem::http::HeaderMap;
 use poem::web::sse::Event;
 use poem_openapi::payload::EventStream;
 use poem_openapi::types::ToJSON as _;
-use sqlx::PgPool;
-use streams::StoreError;
+use streams::{Lookups, StoreError};
 use uuid::Uuid;
 
+use crate::find::{OrdersById, find_order};
 use crate::json;
 use crate::watcher::{OrderWatcher, Waiting};
 
@@ -23,7 +22,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 /// What an order can be waited for with.
 #[derive(Clone, Debug)]
 pub(crate) struct OrderWaits {
-    pub(crate) pool: PgPool,
+    pub(crate) orders: Lookups<OrdersById>,
     pub(crate) watcher: OrderWatcher,
 }
 
@@ -58,7 +57,7 @@ impl OrderWaits {
     ) -> Result<Result<Option<OrderEvents>, NotFound>, StoreError> {
         // A place first, then a look: whatever changes after the look is heard of.
         let waiting = self.watcher.wait_for(id);
-        let Some(order) = find_order(&self.pool, user_id, id).await? else {
+        let Some(order) = find_order(&self.orders, user_id, id).await? else {
             return Ok(Err(NotFound));
         };
         let has_all = order.status.is_terminal() && seen >= Some(version(&order));

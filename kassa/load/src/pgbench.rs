@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
 
+/// As a service's connections have them.
+const PLANS: &str = "-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c jit=off";
+
 /// What pgbench says of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Outcome {
@@ -20,7 +23,20 @@ pub(crate) struct Outcome {
 /// # Errors
 /// It cannot be started, or a statement fails.
 pub(crate) fn run(program: &Path, database: &str, script: &str, clients: u16, seconds: u64) -> anyhow::Result<Outcome> {
+    run_with(program, database, script, clients, seconds, &[])
+}
+
+/// The same with variables, which are the statements' parameters, and plans as the services have them: made once.
+pub(crate) fn run_with(
+    program: &Path,
+    database: &str,
+    script: &str,
+    clients: u16,
+    seconds: u64,
+    variables: &[(&str, &str)],
+) -> anyhow::Result<Outcome> {
     let mut command = Command::new(program);
+    command.args(variables.iter().map(|(name, value)| format!("--define={name}={value}")));
     command
         .args(["--no-vacuum", "--protocol=prepared", "--file=-"])
         .arg(format!("--client={clients}"))
@@ -33,6 +49,9 @@ pub(crate) fn run(program: &Path, database: &str, script: &str, clients: u16, se
     let ours = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PG"));
     for (name, _) in ours {
         command.env_remove(name);
+    }
+    if !variables.is_empty() {
+        command.env("PGOPTIONS", PLANS);
     }
     let name = program.display();
     let mut child = command.spawn().with_context(|| format!("could not start {name}"))?;

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use futures_util::future::join_all;
-use orders::queries::{find_order, list_orders};
+use orders::queries::{PageKey, find_orders, list_orders, list_pages};
 use orders::{MemoryClosing, MemoryPlaceOrders, OrderStatus, PlaceOrder, PlaceOrders, Placed};
 use schemas::{Codec, PaymentRequest};
 use sqlx::PgPool;
@@ -264,16 +264,31 @@ fn a_user_sees_only_their_own_orders_newest_first() {
         let batch: Vec<PlaceOrder> = (0..5).map(|_| order("alice", "1.00", None)).collect();
         let newest_first: Vec<Uuid> = batch.iter().rev().map(|order| order.order_id).collect();
         PlaceOrders::new(pool.clone()).commit(&batch).await.expect("placed");
-        let first = list_orders(pool, "alice", None, None, 3).await.expect("read");
-        let rest = list_orders(pool, "alice", None, Some(first[2].id), 3)
-            .await
-            .expect("read");
-        let seen: Vec<Uuid> = first.iter().chain(&rest).map(|order| order.id).collect();
-        assert_eq!(seen, newest_first);
-        let finished = list_orders(pool, "alice", Some(OrderStatus::Finished), None, 3).await;
-        assert_eq!(finished.expect("read"), []);
-        assert_eq!(list_orders(pool, "bob", None, None, 3).await.expect("read"), []);
-        assert_eq!(find_order(pool, "bob", seen[0]).await.expect("read"), None);
-        assert!(find_order(pool, "alice", seen[0]).await.expect("read").is_some());
+        let page = |user_id: &str, before, limit| PageKey {
+            user_id: user_id.to_owned(),
+            before,
+            limit,
+        };
+        // Several at once, one of them twice.
+        let (first, rest) = (page("alice", None, 3), page("alice", Some(newest_first[2]), 3));
+        let (all, nobodys) = (page("alice", None, 100), page("bob", None, 3));
+        let asked = [first.clone(), nobodys.clone(), rest.clone(), first.clone(), all.clone()];
+        let pages = list_pages(pool, &asked).await.expect("read");
+        let seen = |page: &PageKey| pages[page].iter().map(|order| order.id).collect::<Vec<_>>();
+        assert_eq!([seen(&first), seen(&rest)], [&newest_first[..3], &newest_first[3..]]);
+        assert_eq!(seen(&all), newest_first);
+        assert!(!pages.contains_key(&nobodys));
+        let of_status = async |status| {
+            list_orders(pool, "alice", status, Some(newest_first[0]), 3)
+                .await
+                .expect("read")
+        };
+        assert_eq!(of_status(OrderStatus::Finished).await, []);
+        let new: Vec<Uuid> = of_status(OrderStatus::New).await.iter().map(|order| order.id).collect();
+        assert_eq!(new, newest_first[1..4]);
+        let seen = newest_first;
+        let there = find_orders(pool, &[seen[0], Uuid::nil(), seen[0]]).await.expect("read");
+        let there: Vec<_> = there.iter().map(|order| (order.id, order.user_id.as_str())).collect();
+        assert_eq!(there, [(seen[0], "alice")]);
     });
 }

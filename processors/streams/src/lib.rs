@@ -21,7 +21,7 @@
 //! | consuming, rebalances, outages | `runner/`, `kafka/` |
 //! | publishing | `relay/` |
 //! | what could not be applied | `dead_letters/` |
-//! | group commit for HTTP fronts | [`Batcher`] |
+//! | group commit for HTTP fronts, and one question for many readers | [`Batcher`], [`Lookups`] |
 
 mod backend;
 mod backoff;
@@ -31,6 +31,7 @@ mod clock;
 pub mod dead_letters;
 mod error_chain;
 mod kafka;
+mod lookups;
 mod outbox;
 mod pace;
 mod problems;
@@ -55,6 +56,7 @@ pub use backend::{
 pub use backend::{MemoryBackend, MemoryTx, Outcome, Session};
 pub use batcher::{Batcher, BatcherConfig, BatcherError, CommitBatch};
 pub use event;
+pub use lookups::{LookUp, Lookups};
 pub use outbox::{StagedEvent, append_to_outbox};
 pub use processor::{Forward, NoOutput, Processor, Reject};
 pub use record::{Header, RawRecord, Record, TopicPartition};

@@ -56,6 +56,20 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same error for another who was to hear of it: the cause is only its text.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Transient { doing, source } => Self::Transient {
+                doing: doing.clone(),
+                source: error_chain(&**source).into(),
+            },
+            Self::Record { doing, source } => Self::Record {
+                doing: doing.clone(),
+                source: error_chain(&**source).into(),
+            },
+        }
+    }
+
     /// Sorts a database error by its SQLSTATE.
     ///
     /// Class 22 (data) and 23 (constraint) are the record's fault. Everything else — connection, resources,

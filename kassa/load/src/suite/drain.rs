@@ -61,14 +61,17 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
 
     say(&format!("writing {events} orders and their events"));
     let orders = bench.system.books.orders();
+    let mut tx = orders.begin().await?;
     sqlx::query(BACKLOG)
         .bind(template)
         .bind(i64::try_from(events)?)
-        .execute(orders)
+        .execute(&mut *tx)
         .await?;
+    let xid = sqlx::query_scalar("select pg_current_xact_id()::text");
+    let xid: String = xid.fetch_one(&mut *tx).await?;
     let (started, cpu) = (Instant::now(), bench.system.cpu_us()?);
-    let xmax = visible_up_to(orders).await?;
-    while !is_published(orders, &xmax).await? {
+    tx.commit().await?;
+    while !is_published(orders, &xid).await? {
         ensure!(
             started.elapsed() < PATIENCE,
             "the outbox is not drained after {PATIENCE:?}"
@@ -105,14 +108,9 @@ async fn template(bench: &Bench<'_>, since: Uuid) -> anyhow::Result<Uuid> {
     Ok(id.fetch_one(orders).await?)
 }
 
-/// The first transaction that is not in the backlog.
-async fn visible_up_to(orders: &PgPool) -> anyhow::Result<String> {
-    let xmax = sqlx::query_scalar("select pg_snapshot_xmax(pg_current_snapshot())::text");
-    Ok(xmax.fetch_one(orders).await?)
-}
-
-async fn is_published(orders: &PgPool, xmax: &str) -> anyhow::Result<bool> {
-    let done = sqlx::query_scalar("select pg_snapshot_xmax(published) >= $1::xid8 from streams.relay").bind(xmax);
+/// Whether what this transaction has staged is published, all of it.
+async fn is_published(orders: &PgPool, xid: &str) -> anyhow::Result<bool> {
+    let done = sqlx::query_scalar("select pg_visible_in_snapshot($1::xid8, published) from streams.relay").bind(xid);
     Ok(done.fetch_one(orders).await?)
 }
 

@@ -16,9 +16,9 @@ use crate::{pgbench, say};
 const NAME: &str = "reads";
 const CONNECTIONS: u16 = 32;
 const ORDER_SQL: &str = "select id, user_id, amount, description, status, status_reason, created_at, updated_at \
-                         from orders where id = '{id}' and user_id = '{user}';\n";
+                         from orders where id = :id::uuid and user_id = :user;\n";
 const PAGE_SQL: &str = "select id, user_id, amount, description, status, status_reason, created_at, updated_at \
-                        from orders where user_id = '{user}' order by id desc limit 51;\n";
+                        from orders where user_id = :user order by id desc limit 51;\n";
 
 pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     // A user with a full page, and an order of theirs.
@@ -34,21 +34,21 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
         ("GET /orders/{id}", format!("/orders/{id}"), ORDER_SQL),
         ("GET /orders, first page", "/orders".to_owned(), PAGE_SQL),
     ] {
-        let script = sql.replace("{id}", &id).replace("{user}", &user);
         let path: Uri = path.parse()?;
-        let user = HeaderValue::from_str(&user)?;
+        let header = HeaderValue::from_str(&user)?;
         let (mut direct, mut through) = (Vec::new(), Vec::new());
         for _ in 0..bench.args.pairs {
-            let limit = pgbench::run(
+            let limit = pgbench::run_with(
                 &bench.args.pgbench,
                 &bench.args.platform.orders,
-                &script,
+                sql,
                 CONNECTIONS,
                 bench.args.seconds,
+                &[("id", &id), ("user", &user)],
             )?
             .per_second;
-            let service = ask(&bench.args.orders_api, &path, &user, bench.args.seconds).await?;
-            let gateway = ask(bench.args.gateway(), &path, &user, bench.args.seconds).await?;
+            let service = ask(&bench.args.orders_api, &path, &header, bench.args.seconds).await?;
+            let gateway = ask(bench.args.gateway(), &path, &header, bench.args.seconds).await?;
             say(&format!(
                 "{what}: pgbench {limit:.0}/s, the service {service:.0}/s, the gateway {gateway:.0}/s"
             ));

@@ -88,6 +88,7 @@ impl<'a> Episode<'a> {
             }
             Health::IsItsOwnAffair(time) => {
                 tokio::time::sleep(time).await;
+                eventually(RED, "the fault meets somebody", async || Ok(hits().await? > 0)).await?;
                 let red = self.not_ready().await.join("; ");
                 self.note(format!("not ready meanwhile: {red:?}"));
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 
 /// How long a request to the broker may be without an answer.
-const SOCKET_TIMEOUT: Duration = Duration::from_secs(3);
+const SOCKET_TIMEOUT: Duration = Duration::from_millis(2_500);
 
 /// What every client of the cluster shares. Reconnects come quickly: the default waits up to ten seconds,
 /// and an outage would last that much longer for us than for the broker.

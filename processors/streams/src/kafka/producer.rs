@@ -19,7 +19,7 @@ use http_kit::trace::TRACEPARENT;
 
 /// How long the broker may acknowledge nothing at all. Then the producer is given up with what it holds, and another
 /// one publishes all of it again: on each partition the same events in their order, which receivers know by their ids.
-const SILENCE_LIMIT: Duration = Duration::from_secs(3);
+const SILENCE_LIMIT: Duration = Duration::from_millis(2_500);
 
 /// Connects to a cluster.
 #[derive(Clone, Debug)]
