@@ -151,13 +151,17 @@ fn conditions(args: &Args) -> Vec<(String, String)> {
         Some(format!("{} GiB", kb / (1_024 * 1_024)))
     });
     let cores = std::thread::available_parallelism().ok().map(|cores| cores.to_string());
+    // What is recorded lies in docs, and is no change of what was measured.
+    let changed = output("git", &["status", "--porcelain", "--", ".", ":!docs"]).map_or("", |_| "+");
+    let commit = output("git", &["rev-parse", "--short=8", "HEAD"]).map(|commit| commit + changed);
+    let kernel = output("uname", &["-r"]).map(|release| release.split('-').next().unwrap_or_default().to_owned());
     let known = [
-        ("commit", output("git", &["describe", "--always", "--dirty=+"])),
+        ("commit", commit),
         ("date", output("date", &["-u", "+%Y-%m-%d"])),
         ("processor", cpu),
         ("cores", cores),
         ("memory", memory),
-        ("kernel", output("uname", &["-r"])),
+        ("kernel", kernel),
         ("seconds per run", Some(args.seconds.to_string())),
         ("pairs of runs", Some(args.pairs.to_string())),
         ("connections", Some(args.connections.to_string())),
