@@ -7,12 +7,11 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use serde_json::json;
 
 use super::build::build;
 use crate::machine::leftovers;
 use crate::machine::packages::postgres_bin;
-use crate::stack::{Database, Name, Profile, Role, Say, Settings, Stack, root};
+use crate::stack::{Name, Profile, Say, Settings, Stack, root};
 
 /// What `bench` can be told.
 #[derive(Clone, Debug, clap::Args)]
@@ -108,7 +107,7 @@ fn variant(name: &str, is_stopping: &Arc<AtomicBool>) -> anyhow::Result<(Stack, 
     if name == REPLICAS {
         gateways.push(second_of_each(&stack)?);
     }
-    let described = described(&stack, &gateways);
+    let described = stack.described(&gateways);
     Ok((stack, described))
 }
 
@@ -130,22 +129,6 @@ fn second_of_each(stack: &Stack) -> anyhow::Result<String> {
     Ok(local(stack, Name::Gateway, gateway))
 }
 
-/// A platform as the load program reads it.
-fn described(stack: &Stack, gateways: &[String]) -> serde_json::Value {
-    let settings = stack.settings();
-    let processes: Vec<_> = leftovers::read(&settings.pids())
-        .into_iter()
-        .map(|(name, identity)| json!({ "name": name, "pid": identity.pid }))
-        .collect();
-    json!({
-        "gateways": gateways,
-        "server": settings.server_url(),
-        "orders": settings.database_url(Database::Orders, Role::Super),
-        "payments": settings.database_url(Database::Payments, Role::Super),
-        "processes": processes,
-    })
-}
-
 /// The program that measures, with what it has to know about the platform.
 fn suite(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
     let settings = stack.settings();
@@ -157,7 +140,7 @@ fn suite(args: &BenchArgs, stack: &Stack) -> anyhow::Result<Command> {
     let ready = ready_ms(stack)?;
     let mut load = program(settings);
     load.arg("suite")
-        .args(["--platform", &described(stack, &[stack.gateway_url()]).to_string()])
+        .args(["--platform", &stack.described(&[stack.gateway_url()]).to_string()])
         .args(["--orders-api", &local(stack, Name::OrdersApi, 0)])
         .arg("--pgbench")
         .arg(pgbench)

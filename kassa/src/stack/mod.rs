@@ -4,6 +4,7 @@
 //! started is stopped when it is dropped, and written down for the next stack if even that fails.
 
 pub mod containers;
+mod description;
 mod kafka;
 mod ports;
 mod postgres;
