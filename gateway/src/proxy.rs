@@ -98,12 +98,16 @@ impl Proxy {
         check_count(request.headers())?;
         // Whoever waits for an order's end costs nothing meanwhile.
         let is_quick = road.wait(request.headers()).is_none();
-        let _place = is_quick.then(|| road.room.enter()).transpose()?;
+        if is_quick {
+            road.room.look()?;
+        }
         let user = self.admission.admit(&request, standing).await?;
         let body = match *request.method() {
             Method::GET => Bytes::new(),
             _ => json_body::read(&mut request, self.body_timeout).await?,
         };
+        // Taken once all of it is here: whoever sends slowly takes no room.
+        let _place = is_quick.then(|| road.room.enter()).transpose()?;
         let path = request.uri().path_and_query().cloned();
         let mut headers = std::mem::take(request.headers_mut());
         let added = Added {

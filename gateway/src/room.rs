@@ -27,6 +27,18 @@ impl Room {
         }
     }
 
+    /// Whether there is room now, without taking any: for a request that may be long in coming.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub(crate) fn look(&self) -> Result<(), Problem> {
+        if self.taken.load(Ordering::Relaxed) < self.max {
+            Ok(())
+        } else {
+            Err(self.refuse())
+        }
+    }
+
     /// A place, if there is one.
     ///
     /// # Errors
@@ -38,11 +50,15 @@ impl Room {
             return Ok(place);
         }
         drop(place);
+        Err(self.refuse())
+    }
+
+    fn refuse(&self) -> Problem {
         counter!("gateway_refused_total", "service" => self.service).increment(1);
-        Err(Problem::new(
+        Problem::new(
             Code::Overloaded,
             "more requests than the service can answer are under way; try again",
-        ))
+        )
     }
 }
 
@@ -63,8 +79,10 @@ mod tests {
         let second = room.enter().expect("room");
         for _ in 0..3 {
             assert_eq!(room.enter().expect_err("full").code(), Code::Overloaded);
+            assert_eq!(room.look().expect_err("full").code(), Code::Overloaded);
         }
         drop(first);
+        room.look().expect("room again, and it stays");
         let third = room.enter().expect("room again");
         assert_eq!(room.enter().expect_err("full").code(), Code::Overloaded);
         drop((second, third));

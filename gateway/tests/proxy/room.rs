@@ -62,3 +62,25 @@ async fn a_request_too_many_is_refused_at_once_and_its_connection_stays() {
     let answer = soon(refused.until(|text| text.contains("{}"))).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "there is room again: {answer}");
 }
+
+#[tokio::test]
+async fn whoever_sends_slowly_takes_no_room() {
+    let service = Service::start(Script::Answer(OK)).await;
+    let settings = json!({ "orders_url": service.url, "requests_max": 2, "body_timeout_ms": 20_000 });
+    let gateway = Gateway::with(settings).await;
+    let (head, body) = POST.split_at(POST.len() - 1);
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        let mut connection = gateway.connect().await;
+        connection.send(head).await;
+        slow.push(connection);
+    }
+    for _ in 0..3 {
+        assert_eq!(gateway.post("/orders", "{}").await.status, 200);
+    }
+    for mut connection in slow {
+        connection.send(body).await;
+        let answer = soon(connection.until(|text| text.contains("{}"))).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}

@@ -9,6 +9,7 @@ mod latency;
 mod overload;
 mod plot;
 mod post;
+mod program;
 mod reads;
 mod record;
 mod row;
@@ -31,62 +32,11 @@ use crate::system::{ClosedLoop, System};
 use crate::users::Users;
 use crate::{print_all, say};
 use plot::Point;
+pub(crate) use program::Program;
 pub(crate) use row::{Bar, Row, Verdict};
 
 /// How long the platform runs before anything is measured: its JVM compiles what it runs, its caches fill.
 const FIRST_WARM_UP_SECONDS: u64 = 15;
-
-/// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Program {
-    /// Orders per second to their end, beside the limit of Postgres and beside five commits per order.
-    Whole,
-    /// Orders per second against the number of connections.
-    Throughput,
-    /// Time to an order's end against the rate at which orders arrive.
-    Latency,
-    /// All orders of one user, and Zipf's law, beside all users alike.
-    Skew,
-    /// A snapshot that somebody holds open.
-    Snapshot,
-    /// Three times as many orders as can be done.
-    Overload,
-    /// POST /orders alone, beside a commit per request.
-    Post,
-    /// GET, beside pgbench with the same SQL.
-    Reads,
-    /// A million events that wait in an outbox; then their payments.
-    Drain,
-    /// Memory, size, idle CPU.
-    Footprint,
-    /// The same with many rows in the tables.
-    Growth,
-    /// A steady load for a long time.
-    Soak,
-    /// Two of every process.
-    Replicas,
-    /// Topics with 16 partitions.
-    Partitions,
-}
-
-impl Program {
-    /// What a bench measures unless it is told otherwise. By name alone: growth fills the disk, soak takes an hour, and
-    /// replicas and partitions need another platform that runs beside.
-    const ALL: [Self; 10] = [
-        Self::Footprint,
-        Self::Whole,
-        Self::Throughput,
-        Self::Latency,
-        Self::Skew,
-        Self::Snapshot,
-        Self::Overload,
-        Self::Post,
-        Self::Reads,
-        Self::Drain,
-    ];
-    /// What three minutes are enough for.
-    const QUICK: [Self; 3] = [Self::Footprint, Self::Whole, Self::Latency];
-}
 
 /// The platform under measurement, and what is known of it so far.
 pub(crate) struct Bench<'a> {
@@ -163,20 +113,20 @@ pub(crate) async fn run(args: &Args) -> anyhow::Result<()> {
     };
     let mut all = Vec::new();
     let mut is_warm = false;
-    for program in programs(args) {
+    for program in Program::chosen(args) {
         // Idle CPU and memory are looked at before anything was asked.
         if program != Program::Footprint && !is_warm {
             say(&format!("warming up, {FIRST_WARM_UP_SECONDS} s"));
             bench.system.run(&bench.warm_up()).await?;
             is_warm = true;
         }
-        println!("\n  == {}", name(program));
+        println!("\n  == {}", program.name());
         let since = lowest_id_from_now();
         let measured = one(program, &mut bench).await;
-        let rows = measured.with_context(|| format!("{} has no figure", name(program)))?;
+        let rows = measured.with_context(|| format!("{} has no figure", program.name()))?;
         say("the judge looks at the books");
         let books = bench.system.books.audit(since).await;
-        books.with_context(|| format!("{} has no figure", name(program)))?;
+        books.with_context(|| format!("{} has no figure", program.name()))?;
         println!("\n{}", table(&rows));
         if let Some(folder) = &args.record {
             record::add(
@@ -226,19 +176,6 @@ async fn one(program: Program, bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>
             variant::measure(bench, "partitions", "16 partitions, over four", Bar::AtLeast(0.95, 1.0)).await
         }
     }
-}
-
-fn programs(args: &Args) -> Vec<Program> {
-    match (&args.only[..], args.quick) {
-        ([], true) => Program::QUICK.to_vec(),
-        ([], false) => Program::ALL.to_vec(),
-        (only, _) => only.to_vec(),
-    }
-}
-
-fn name(program: Program) -> String {
-    let value = clap::ValueEnum::to_possible_value(&program);
-    value.map(|value| value.get_name().to_owned()).unwrap_or_default()
 }
 
 fn table(rows: &[Row]) -> Table {

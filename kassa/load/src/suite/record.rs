@@ -11,9 +11,9 @@ use anyhow::Context as _;
 use clap::ValueEnum as _;
 use serde::{Deserialize, Serialize};
 
+use super::Program;
 use super::plot::{Plot, Point};
 use super::row::Row;
-use super::{Program, name};
 use crate::args::Args;
 
 pub(super) const HEADER: [&str; 6] = ["program", "what", "figure", "from–to", "bar (stretch)", ""];
@@ -58,7 +58,7 @@ pub(super) fn add(
     if let Some((file, plot)) = plot(program, points) {
         fs::write(folder.join(file), plot.svg())?;
     }
-    figures.insert(name(program), recorded);
+    figures.insert(program.name(), recorded);
     fs::write(folder.join("latest.md"), page(&figures))?;
     fs::write(
         folder.join(FIGURES),
@@ -74,13 +74,13 @@ fn page(figures: &Figures) -> String {
                     it is, and how it was measured.\n"
             .to_owned();
     for program in Program::value_variants() {
-        let Some(recorded) = figures.get(&name(*program)) else {
+        let Some(recorded) = figures.get(&program.name()) else {
             continue;
         };
         let help = program
             .to_possible_value()
             .and_then(|value| value.get_help().map(ToString::to_string));
-        let _ = writeln!(text, "\n## {}\n\n{}.\n", name(*program), help.unwrap_or_default());
+        let _ = writeln!(text, "\n## {}\n\n{}.\n", program.name(), help.unwrap_or_default());
         let _ = writeln!(text, "{}", markdown(&recorded.rows));
         if let Some((file, plot)) = plot(*program, &recorded.points) {
             let _ = writeln!(text, "![{}]({file})\n", plot.title);
