@@ -96,9 +96,10 @@ impl Proxy {
         let road = self.roads.iter().find(|road| road.upstream.service == service);
         let road = road.ok_or_else(|| Problem::new(Code::NotFound, "no such path"))?;
         check_count(request.headers())?;
-        // Whoever waits for an order's end costs nothing meanwhile.
-        let is_quick = road.wait(request.headers()).is_none();
-        if is_quick {
+        // Whoever waits for an order's end costs nothing meanwhile, once the order is placed.
+        let waits = road.wait(request.headers()).is_some_and(|wait| !wait.is_zero());
+        let is_one_order = request.uri().path().starts_with("/orders/");
+        if !(waits && is_one_order) {
             road.room.look()?;
         }
         let user = self.admission.admit(&request, standing).await?;
@@ -107,7 +108,7 @@ impl Proxy {
             _ => json_body::read(&mut request, self.body_timeout).await?,
         };
         // Taken once all of it is here: whoever sends slowly takes no room.
-        let _place = is_quick.then(|| road.room.enter()).transpose()?;
+        let _place = (!waits).then(|| road.room.enter()).transpose()?;
         let path = request.uri().path_and_query().cloned();
         let mut headers = std::mem::take(request.headers_mut());
         let added = Added {

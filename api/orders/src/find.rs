@@ -16,6 +16,8 @@ impl LookUp for OrdersById {
     type Key = Uuid;
     type Found = Order;
 
+    const WHAT: &'static str = "orders";
+
     async fn look_up(&self, ids: &[Uuid]) -> Result<HashMap<Uuid, Order>, StoreError> {
         let orders = find_orders(&self.0, ids).await?;
         Ok(orders.into_iter().map(|order| (order.id, order)).collect())
@@ -44,6 +46,7 @@ impl LookUp for OrderPages {
     type Key = PageKey;
     type Found = Vec<Order>;
 
+    const WHAT: &'static str = "pages";
     /// A page has up to a hundred orders.
     const KEYS_MAX: usize = 32;
 

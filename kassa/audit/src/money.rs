@@ -99,8 +99,8 @@ const CHECKS: [Check; 6] = [
 const DIFFERENT: &str = "
     select 'debits and attempts differ' from (select * from ledger where kind = 'payment') l
       full join (select * from payment_attempts where status = 'SUCCESS') p using (order_id)
-     where l.user_id is null or p.user_id is null or l.user_id <> p.user_id or l.amount <> -p.amount
-        or l.version <> p.account_version limit 1";
+     where l.user_id is distinct from p.user_id or l.amount is distinct from -p.amount
+        or l.version is distinct from p.account_version limit 1";
 
 const ANY_DEBITED_TWICE: &str =
     "select order_id::text from ledger where kind = 'payment' group by order_id having count(*) > 1 limit 1";

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tracing::error;
 
 use crate::state_store::StoreError;
+use crate::time_limit::{ANSWER_LIMIT, within};
 
 /// Asks for many things with one question.
 pub trait LookUp: Send + Sync + 'static {
@@ -24,6 +25,8 @@ pub trait LookUp: Send + Sync + 'static {
     /// What is there.
     type Found: Clone + Send + 'static;
 
+    /// What it finds, for its metric.
+    const WHAT: &'static str;
     /// Keys of one question, at most.
     const KEYS_MAX: usize = 500;
 
@@ -36,8 +39,8 @@ pub trait LookUp: Send + Sync + 'static {
 
 /// Questions at a time: one is asked while the answers of another are read.
 const AT_ONCE: usize = 2;
-/// Those who may wait; more wait to wait.
-const QUEUE_MAX: usize = 1_000;
+/// Those who may wait; more are refused.
+const QUEUE_MAX: usize = 2_000;
 
 struct Asked<L: LookUp> {
     key: L::Key,
@@ -63,21 +66,28 @@ impl<L: LookUp> Lookups<L> {
     /// The thing with this key; `None` if there is none.
     ///
     /// # Errors
-    /// [`StoreError::Transient`]: the database did not answer.
+    /// [`StoreError::Transient`]: the database did not answer in time, or too many are waiting for it.
     pub async fn find(&self, key: L::Key) -> Result<Option<L::Found>, StoreError> {
         let (answer, answered) = oneshot::channel();
-        // Both fail only if the asking task has ended: a mistake of ours, and not the caller's.
-        if self.queue.send(Asked { key, answer }).await.is_err() {
-            return Err(ended());
+        if self.queue.try_send(Asked { key, answer }).is_err() {
+            return Err(unanswered("too many are waiting"));
         }
-        answered.await.unwrap_or_else(|_| Err(ended()))
+        // The wait for a question counts: in an outage each takes its time, and a line of readers must not grow by that.
+        within(ANSWER_LIMIT, DOING, async {
+            answered
+                .await
+                .unwrap_or_else(|_| Err(unanswered("the question ended without an answer")))
+        })
+        .await
     }
 }
 
-fn ended() -> StoreError {
+const DOING: &str = "could not look it up";
+
+fn unanswered(why: &'static str) -> StoreError {
     StoreError::Transient {
-        doing: "could not look it up".to_owned(),
-        source: "the question ended without an answer".into(),
+        doing: DOING.to_owned(),
+        source: why.into(),
     }
 }
 
@@ -98,7 +108,7 @@ async fn ask<L: LookUp>(look_up: &L, batch: Vec<Asked<L>>) {
         return;
     }
     let keys: Vec<L::Key> = batch.iter().map(|asked| asked.key.clone()).collect();
-    histogram!("lookup_keys").record(keys.len() as f64);
+    histogram!("lookup_keys", "what" => L::WHAT).record(keys.len() as f64);
     match look_up.look_up(&keys).await {
         Ok(found) => {
             for asked in batch {

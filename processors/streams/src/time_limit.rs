@@ -24,7 +24,7 @@ pub(crate) const PROCESS_LIMIT: Duration = Duration::from_secs(4);
 /// How long the first rows of the outbox may take: there may be a million of them to sort.
 pub(crate) const OUTBOX_LIMIT: Duration = Duration::from_secs(10);
 /// How long a connection that is given back may take to say that it is there; what it is still doing included.
-const RETURN_LIMIT: Duration = Duration::from_secs(1);
+const RETURN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Asks the database one thing and waits [`ANSWER_LIMIT`] at most. Whether a write that is late took effect is unknown.
 ///

@@ -2,7 +2,7 @@
 
 use crate::world::Side::{self, Orders, Payments};
 
-pub(crate) const FAULTS: [(Side, &str, &str, &str); 146] = [
+pub(crate) const FAULTS: [(Side, &str, &str, &str); 147] = [
     (
         Payments,
         "a cent too much",
@@ -220,6 +220,12 @@ pub(crate) const FAULTS: [(Side, &str, &str, &str); 146] = [
         Payments,
         "a debit whose attempt names another version",
         "update payment_attempts set account_version = 8 where order_id = o('alice', 5)",
+        "a debit has its attempt",
+    ),
+    (
+        Payments,
+        "a payment without its version",
+        "update payment_attempts set account_version = null where order_id = o('alice', 5)",
         "a debit has its attempt",
     ),
     (

@@ -22,7 +22,7 @@ fn client_config(brokers: &str, client_id: &str) -> ClientConfig {
         .set("reconnect.backoff.ms", "50")
         .set("reconnect.backoff.max.ms", "1000")
         .set("socket.keepalive.enable", "true")
-        .set("socket.connection.setup.timeout.ms", "3000")
+        .set("socket.connection.setup.timeout.ms", "2000")
         // A broker whose link swallows packets is left alone after this; a minute by default.
         .set("socket.timeout.ms", SOCKET_TIMEOUT.as_millis().to_string())
         .set("log_level", "4");

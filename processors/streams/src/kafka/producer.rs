@@ -1,6 +1,6 @@
 //! Publishes outbox events: idempotent, acknowledged by all replicas, partitioned like any Java client.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,10 @@ use http_kit::trace::TRACEPARENT;
 
 /// How long the broker may acknowledge nothing at all. Then the producer is given up with what it holds, and another
 /// one publishes all of it again: on each partition the same events in their order, which receivers know by their ids.
+/// A dead link is found soon that way. A cluster that is only slow would get the same events again and again, so the time
+/// doubles with each silence that follows another.
 const SILENCE_LIMIT: Duration = Duration::from_millis(2_500);
+const SILENCE_DOUBLED_MAX: u32 = 3;
 
 /// Connects to a cluster.
 #[derive(Clone, Debug)]
@@ -27,13 +30,15 @@ pub(crate) struct KafkaPublishers {
     pub(crate) brokers: String,
     /// CloudEvents `source` of everything that is published.
     pub(crate) ce_source: String,
+    /// Silences since the last acknowledgement.
+    pub(crate) silences: Arc<AtomicU32>,
 }
 
 impl Publishers for KafkaPublishers {
     type Publisher = KafkaPublisher;
 
     fn connect(&self) -> Result<KafkaPublisher, PublishError> {
-        KafkaPublisher::connect(&self.brokers, &self.ce_source).map_err(|error| refused(&error))
+        KafkaPublisher::connect(self).map_err(|error| refused(&error))
     }
 }
 
@@ -46,12 +51,12 @@ pub(crate) struct KafkaPublisher {
     producer: Arc<BaseProducer<DeliveryContext>>,
     is_dropped: Arc<AtomicBool>,
     ce_source: String,
+    silences: Arc<AtomicU32>,
 }
 
 impl KafkaPublisher {
-    /// `ce_source` is the CloudEvents `source` of all events: who says it.
-    fn connect(brokers: &str, ce_source: &str) -> KafkaResult<Self> {
-        let producer: BaseProducer<_> = client_config(brokers, ce_source)
+    fn connect(publishers: &KafkaPublishers) -> KafkaResult<Self> {
+        let producer: BaseProducer<_> = client_config(&publishers.brokers, &publishers.ce_source)
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("compression.type", "lz4")
@@ -67,7 +72,8 @@ impl KafkaPublisher {
         Ok(Self {
             producer,
             is_dropped,
-            ce_source: ce_source.to_owned(),
+            ce_source: publishers.ce_source.clone(),
+            silences: publishers.silences.clone(),
         })
     }
 
@@ -118,7 +124,11 @@ impl Publish for KafkaPublisher {
             self.enqueue(event, &delivery).await.map_err(|error| refused(&error))?;
             crash_point::pass("produce.sent");
         }
-        let acknowledged = delivery.all_acknowledged(events.len()).await;
+        let silences = self.silences.load(Ordering::Relaxed);
+        let limit = SILENCE_LIMIT * 2_u32.pow(silences.min(SILENCE_DOUBLED_MAX));
+        let acknowledged = delivery.all_acknowledged(events.len(), limit).await;
+        let silences = if is_silence(&acknowledged) { silences + 1 } else { 0 };
+        self.silences.store(silences, Ordering::Relaxed);
         crash_point::pass("produce.acknowledged");
         acknowledged.map_err(|error| refused(&error))
     }
@@ -175,13 +185,13 @@ impl Delivery {
         self.changed.notify_one();
     }
 
-    async fn all_acknowledged(&self, expected: usize) -> KafkaResult<()> {
+    async fn all_acknowledged(&self, expected: usize, silence: Duration) -> KafkaResult<()> {
         // `notify_one` leaves a permit behind, so a report between the check and the wait is not lost.
         while self.reported.load(Ordering::Acquire) < expected {
             // Without a message timeout a request has none either, and waits on a dead link for ever.
-            let next = tokio::time::timeout(SILENCE_LIMIT, self.changed.notified());
+            let next = tokio::time::timeout(silence, self.changed.notified());
             if next.await.is_err() {
-                return Err(KafkaError::MessageProduction(RDKafkaErrorCode::RequestTimedOut));
+                return Err(SILENCE);
             }
         }
         self.failed
@@ -190,6 +200,12 @@ impl Delivery {
             .take()
             .map_or(Ok(()), Err)
     }
+}
+
+const SILENCE: KafkaError = KafkaError::MessageProduction(RDKafkaErrorCode::RequestTimedOut);
+
+fn is_silence(acknowledged: &KafkaResult<()>) -> bool {
+    acknowledged.as_ref().is_err_and(|error| *error == SILENCE)
 }
 
 struct DeliveryContext;

@@ -26,6 +26,8 @@ impl LookUp for Halves {
     type Key = u64;
     type Found = u64;
 
+    const WHAT: &'static str = "halves";
+
     async fn look_up(&self, keys: &[u64]) -> Result<HashMap<u64, u64>, StoreError> {
         self.asked
             .lock()
@@ -110,6 +112,32 @@ async fn an_error_is_everybodys_and_a_panic_nobody_elses() {
     }
     assert!(lookups.find(99).await.is_err());
     assert_eq!(lookups.find(4).await.expect("it goes on"), Some(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_longer_than_for_any_other_answer_and_not_more_than_fit() {
+    let halves = Halves {
+        gate: Some(Arc::new(Semaphore::new(0))),
+        ..Halves::default()
+    };
+    let lookups = Lookups::start(halves.clone());
+    let _busy = keep_busy(&lookups, &halves).await;
+    let asked = tokio::time::Instant::now();
+    let mut waiting = Vec::new();
+    for key in 0..QUEUE_MAX as u64 {
+        let lookups = lookups.clone();
+        waiting.push(tokio::spawn(async move { lookups.find(2 * key).await }));
+    }
+    while lookups.queue.capacity() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let refused = lookups.find(8).await.expect_err("there is no room");
+    assert!(refused.chain().contains("too many"), "{}", refused.chain());
+    assert_eq!(asked.elapsed(), std::time::Duration::ZERO);
+    for task in waiting {
+        task.await.expect("no panic").expect_err("nobody answers");
+    }
+    assert_eq!(asked.elapsed().as_secs(), ANSWER_LIMIT.as_secs());
 }
 
 #[tokio::test]

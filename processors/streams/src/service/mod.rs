@@ -160,18 +160,28 @@ impl TopicLayout {
 /// # Errors
 /// The URL cannot be read.
 pub fn connect(settings: &ProcessorSettings, name: &str) -> anyhow::Result<PgPool> {
-    pool(settings.database_url.expose(), settings.database_connections_max, name)
+    connections(
+        settings.database_url.expose(),
+        settings.database_connections_max,
+        name,
+        "60s",
+    )
 }
 
-/// See [`connect`]; for services that are no processors.
+/// See [`connect`]; for services that are no processors. A statement ends before nobody waits for it any more: otherwise its
+/// connection would be taken for a dead one.
 ///
 /// # Errors
 /// The URL cannot be read.
 pub fn pool(url: &str, connections_max: u32, name: &str) -> anyhow::Result<PgPool> {
+    connections(url, connections_max, name, "2500ms")
+}
+
+fn connections(url: &str, connections_max: u32, name: &str, statement_timeout: &str) -> anyhow::Result<PgPool> {
     let options: PgConnectOptions = url.parse().context("database_url is not a postgres:// URL")?;
     let options = options.application_name(name).options([
         ("idle_in_transaction_session_timeout", "5s"),
-        ("statement_timeout", "60s"),
+        ("statement_timeout", statement_timeout),
         // Less than we wait for any answer, so that whoever waits for a lock is told so.
         ("lock_timeout", "2500ms"),
         // Whoever hung up wants no answer, and one who cannot be reached has none of our connections for long.

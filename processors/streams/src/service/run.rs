@@ -163,6 +163,7 @@ impl Working {
                 pool: self.pool.clone(),
             },
             publishers: KafkaPublishers {
+                silences: Arc::default(),
                 brokers: brokers.to_owned(),
                 ce_source: self.service.name.to_owned(),
             },

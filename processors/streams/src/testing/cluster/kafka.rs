@@ -50,6 +50,7 @@ impl KafkaCluster {
 
 fn connect(brokers: &str) -> KafkaPublisher {
     let publishers = KafkaPublishers {
+        silences: Arc::default(),
         brokers: brokers.to_owned(),
         ce_source: "scenario".to_owned(),
     };
