@@ -67,7 +67,7 @@ pub struct Order {
     pub updated_at: DateTime<Utc>,
 }
 
-#[derive(Clone, FromRow)]
+#[derive(FromRow)]
 pub(crate) struct OrderRow {
     id: Uuid,
     user_id: String,

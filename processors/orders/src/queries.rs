@@ -88,13 +88,13 @@ pub async fn list_pages(pool: &PgPool, pages: &[PageKey]) -> Result<HashMap<Page
         .fetch_all(pool),
     )
     .await?;
-    let mut found: HashMap<PageKey, Vec<Order>> = HashMap::new();
-    for rows in rows.chunk_by(|one, other| one.page == other.page) {
-        let orders = rows.iter().map(|row| row.order.clone().into_order());
-        let page = usize::try_from(rows[0].page - 1).unwrap_or_default();
-        found.insert(pages[page].clone(), orders.collect::<Result<_, _>>()?);
+    let mut found = vec![Vec::new(); pages.len()];
+    for row in rows {
+        let page = usize::try_from(row.page - 1).unwrap_or_default();
+        found[page].push(row.order.into_order()?);
     }
-    Ok(found)
+    let found = pages.iter().cloned().zip(found);
+    Ok(found.filter(|(_, orders)| !orders.is_empty()).collect())
 }
 
 /// A page of a user's orders with one status, newest first: those before `before`, `limit` at most.
