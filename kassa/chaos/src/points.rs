@@ -100,8 +100,9 @@ pub const PROGRAMS: [Program; 5] = [
 ];
 
 /// Steps that no load reaches, and what they need.
-pub const UNREACHED: [(&str, &str); 3] = [
+pub const UNREACHED: [(&str, &str); 4] = [
     ("place.find", "a COMMIT that took effect and whose answer was lost"),
     ("letters.park", "a record that cannot be applied"),
     ("letters.settle", "a parked record that is tried again"),
+    ("rewind", "a topic that is shorter than its reader's position"),
 ];

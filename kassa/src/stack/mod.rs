@@ -5,6 +5,7 @@
 
 pub mod containers;
 mod description;
+mod halves;
 mod kafka;
 mod ports;
 mod postgres;
@@ -105,6 +106,7 @@ impl Stack {
     fn start_native_parts(&mut self) -> anyhow::Result<()> {
         let say = self.say.clone();
         let java = java::java(&cache(), &|text| say(text))?;
+        halves::put_aside(&self.settings, &|text| say(text))?;
         let kafka = kafka::unit(&self.settings, &java, &|text| say(text))?;
         self.add_and_start(kafka)?;
         let postgres = postgres::unit(&self.settings)?;

@@ -119,8 +119,11 @@ async fn look(bench: &Bench<'_>) -> anyhow::Result<Look> {
         look.dead_rows += dead_rows;
         look.bytes += bytes;
     }
-    let orders = sqlx::query_scalar::<_, f64>("select count(*)::float8 from orders");
-    look.orders = orders.fetch_one(bench.system.books.orders()).await?;
+    // To count millions of rows every minute would be a load of its own.
+    let orders = "select n_tup_ins::float8 from pg_stat_user_tables where relname = 'orders'";
+    look.orders = sqlx::query_scalar(orders)
+        .fetch_one(bench.system.books.orders())
+        .await?;
     Ok(look)
 }
 

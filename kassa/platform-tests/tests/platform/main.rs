@@ -126,6 +126,7 @@ fn all(bench: &Arc<Bench>) -> Vec<Trial> {
         outages::the_registry_may_vanish_after_the_start,
         outages::a_front_that_starts_without_the_registry_waits_for_it,
         replays::replayed_topics_change_no_row,
+        replays::positions_beyond_the_end_of_a_topic_go_back_to_its_records,
         replays::a_stalled_consumer_that_wakes_up_writes_nothing,
         members::a_killed_processor_has_its_partitions_back_and_the_others_notice_nothing,
         members::a_processor_that_is_asked_to_stop_hands_its_partitions_over,

@@ -35,6 +35,42 @@ pub(crate) async fn replayed_topics_change_no_row(platform: &Platform) -> anyhow
     platform.tables.check().await
 }
 
+pub(crate) async fn positions_beyond_the_end_of_a_topic_go_back_to_its_records(
+    platform: &Platform,
+) -> anyhow::Result<()> {
+    let users = platform.users("restart", 3, "50.00").await?;
+    let pool = &platform.tables.payments;
+    let placed = platform.place_orders(&users, "5.00", 6).await?;
+    platform.all_terminal(&placed).await?;
+    quiet(platform).await?;
+    let end = Tables::number(pool, POSITIONS).await?;
+    // As after the topic was lost and made again: there is less of it than was read.
+    platform.stack.stop_one(Name::PaymentsProcessor, 0);
+    sqlx::query("update streams.consumer_position set next_offset = next_offset + 1000000 where next_offset > 0")
+        .execute(pool)
+        .await?;
+    platform.stack.start_one(Name::PaymentsProcessor, 0)?;
+    let placed = platform.place_orders(&users, "5.00", 60).await?;
+    assert_eq!(platform.all_terminal(&placed).await?, 24);
+    quiet(platform).await?;
+    let beyond = "select count(*) from streams.consumer_position where next_offset > 1000000";
+    eventually(
+        Duration::from_secs(30),
+        "every partition is read from its beginning",
+        async || Ok(Tables::number(pool, beyond).await? == 0),
+    )
+    .await?;
+    assert_eq!(Tables::number(pool, POSITIONS).await?, end + 60);
+
+    // Whoever starts now goes on at these, and steps over nothing.
+    platform.stack.stop_one(Name::PaymentsProcessor, 0);
+    let placed = platform.place_orders(&users, "5.00", 5).await?;
+    platform.stack.start_one(Name::PaymentsProcessor, 0)?;
+    platform.all_terminal(&placed).await?;
+    platform.all_ready().await?;
+    platform.tables.check().await
+}
+
 pub(crate) async fn a_stalled_consumer_that_wakes_up_writes_nothing(platform: &Platform) -> anyhow::Result<()> {
     let users = platform.users("zombie", 10, "100.00").await?;
     let second = platform.stack.add_replica(Name::PaymentsProcessor)?;

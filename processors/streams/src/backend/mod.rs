@@ -145,6 +145,10 @@ pub trait Backend: Clone + Send + Sync + 'static {
         partitions: &[TopicPartition],
     ) -> impl Future<Output = Result<Vec<Claim>, StoreError>> + Send;
 
+    /// Moves positions back, each under its epoch; nothing happens under another one. They were those of a log that
+    /// is gone. Events of it that come again are in the inbox.
+    fn rewind(&self, group: &str, positions: &[PositionUpdate]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Begins a transaction.
     fn begin(&self) -> impl Future<Output = Result<Self::Tx, StoreError>> + Send;
 

@@ -20,7 +20,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, error, info, warn};
 
-use crate::backend::Claim;
+use crate::backend::{Claim, PositionUpdate};
 use crate::record::TopicPartition;
 use crate::runner::GroupState;
 
@@ -51,10 +51,27 @@ impl Held {
         }
     }
 
-    /// In our topics every offset is a record, and none is compacted away: those that are missing have been deleted,
-    /// because their topic keeps them for a shorter time than this group was away. They are in the sender's outbox.
-    pub(super) fn expect_next(&self, offset: i64) {
+    /// In our topics every offset is a record, and none is compacted away. Those that are missing have been deleted,
+    /// because their topic keeps them for a shorter time than this group was away; they are in the sender's outbox.
+    ///
+    /// Nor does a reader go back by itself: if it does, there was nothing at its position, because the topic was made
+    /// again or has lost its end. The position that it stands for from here on, then.
+    pub(super) fn expect_next(&self, offset: i64) -> Option<PositionUpdate> {
         let expected = self.next_offset.swap(offset + 1, Ordering::Relaxed);
+        if offset < expected {
+            counter!("streams_log_restarts_total").increment(1);
+            let source = self.claim.source.clone();
+            error!(
+                "{source}: there is no record {expected}, so the topic was made again or has lost its end; going back to \
+                 {offset}. What its sender had published before must be published again: `A topic is lost` in \
+                 docs/operations.md"
+            );
+            return Some(PositionUpdate {
+                source,
+                next_offset: Some(offset),
+                epoch: self.claim.epoch,
+            });
+        }
         if expected > 0 && offset > expected {
             counter!("streams_records_missing_total").increment(offset.abs_diff(expected));
             error!(
@@ -63,6 +80,7 @@ impl Held {
                 offset - 1
             );
         }
+        None
     }
 }
 

@@ -115,6 +115,7 @@ impl KafkaConsumer {
         let mut batch = PolledBatch {
             records: Vec::new(),
             epochs: held.values().map(epoch).collect(),
+            rewinds: Vec::new(),
         };
         if held.is_empty() {
             return batch;
@@ -124,7 +125,7 @@ impl KafkaConsumer {
         while !queues.is_empty() && batch.records.len() < max {
             queues.retain(|held| {
                 let room = share.min(max - batch.records.len());
-                take(held, room, &mut batch.records) == room
+                take(held, room, &mut batch) == room
             });
         }
         batch
@@ -197,13 +198,13 @@ fn epoch(held: &Held) -> (TopicPartition, i64) {
 }
 
 /// Moves up to `room` records; fewer mean that the queue is empty.
-fn take(held: &Held, room: usize, records: &mut Vec<RawRecord>) -> usize {
+fn take(held: &Held, room: usize, batch: &mut PolledBatch) -> usize {
     let mut taken = 0;
     while taken < room {
         match held.queue.poll(Duration::ZERO) {
             Some(Ok(message)) => {
-                held.expect_next(message.offset());
-                records.push(detach(&held.claim.source, &message));
+                batch.rewinds.extend(held.expect_next(message.offset()));
+                batch.records.push(detach(&held.claim.source, &message));
             }
             Some(Err(KafkaError::PartitionEOF(_))) => continue,
             Some(Err(error)) => {

@@ -93,6 +93,10 @@ impl<B: Backend> Runner<B> {
         in_hand: &PolledBatch,
         letters_due: &mut Instant,
     ) -> Result<(), BatchError> {
+        if !in_hand.rewinds.is_empty() {
+            let group = self.batches.topology().name();
+            self.batches.backend().rewind(group, &in_hand.rewinds).await?;
+        }
         if !in_hand.records.is_empty() {
             self.status
                 .took_in_hand(in_hand.records.iter().map(|record| &record.source));

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use crate::backend::PositionUpdate;
 use crate::batch::Epochs;
 use crate::record::RawRecord;
 
@@ -11,6 +12,9 @@ use crate::record::RawRecord;
 pub(crate) struct PolledBatch {
     pub(crate) records: Vec<RawRecord>,
     pub(crate) epochs: Epochs,
+    /// Partitions whose first record lies before the stored position, and where: the log that was read so far is gone,
+    /// and the batch belongs to another one. To be stored before the batch is.
+    pub(crate) rewinds: Vec<PositionUpdate>,
 }
 
 /// What is known of the cluster and the group.

@@ -11,6 +11,7 @@ on_both! {
     a_take_over_waits_for_the_batch_in_flight_and_goes_on_behind_it
     a_take_over_goes_on_where_a_rolled_back_batch_began
     a_batch_of_an_old_epoch_is_fenced
+    a_position_is_taken_back_under_its_epoch_alone
     a_copy_of_an_event_that_is_being_applied_waits_and_is_none_of_its_own
     a_copy_of_an_event_that_was_rolled_back_is_the_first
 }
@@ -88,6 +89,28 @@ async fn a_batch_of_an_old_epoch_is_fenced<D: TakeTurns>(database: D) {
     let mut tx = database.client().begin().await.expect("a transaction");
     let received = receive(&database, &mut tx, 0, epoch + 1, event).await;
     assert_eq!(verdict(received), Some(Verdict::Fresh), "nothing of the old one stays");
+}
+
+async fn a_position_is_taken_back_under_its_epoch_alone<D: TakeTurns>(database: D) {
+    let (_, epoch) = claim(&database, 0).await;
+    let mut tx = database.client().begin().await.expect("a transaction");
+    receive(&database, &mut tx, 0, epoch, (Uuid::now_v7(), 6)).await;
+    database.commit(tx).await.expect("committed");
+    for (next_offset, epochs_ago, expected) in [(2, 1, 7), (9, 0, 7), (3, 0, 3)] {
+        let (_, epoch) = claim(&database, 0).await;
+        let back = PositionUpdate {
+            source: partition(0),
+            next_offset: Some(next_offset),
+            epoch: epoch - epochs_ago,
+        };
+        let moved = database.client().rewind(GROUP, &[back]).await;
+        moved.expect("the database answers");
+        assert_eq!(
+            claim(&database, 0).await.0,
+            expected,
+            "to {next_offset}, {epochs_ago} take-overs ago"
+        );
+    }
 }
 
 /// One event on two partitions: the member of the second one meets it while the first one's is in flight.

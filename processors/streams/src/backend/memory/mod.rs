@@ -70,6 +70,13 @@ impl MemoryBackend {
         committed.map(|row| row.event.clone()).collect()
     }
 
+    /// Sets how far a partition has been read, as an operator may.
+    pub(crate) fn set_position(&self, group: &str, source: &TopicPartition, next_offset: i64) {
+        let mut state = self.shared.state();
+        let key = (group.to_owned(), source.clone());
+        state.tables.positions.entry(key).or_default().0 = next_offset;
+    }
+
     /// How far each partition has been read.
     #[must_use]
     pub fn positions(&self) -> Vec<(TopicPartition, i64)> {
@@ -174,6 +181,24 @@ impl Backend for MemoryBackend {
             }
         }
         Ok(claims)
+    }
+
+    async fn rewind(&self, group: &str, positions: &[PositionUpdate]) -> Result<(), StoreError> {
+        for position in positions {
+            let is_answered = statement(self.session.as_ref(), "move a position back").await?;
+            let mut tx = MemoryTx::begin(self.shared.clone(), self.session.clone());
+            tx.lock(position_row(group, &position.source)).await?;
+            let key = (group.to_owned(), position.source.clone());
+            if let Some((next_offset, epoch)) = self.shared.state().tables.positions.get_mut(&key)
+                && *epoch == position.epoch
+            {
+                *next_offset = position.next_offset.map_or(*next_offset, |back| back.min(*next_offset));
+            }
+            if !is_answered {
+                return Err(lost("move a position back"));
+            }
+        }
+        Ok(())
     }
 
     async fn begin(&self) -> Result<MemoryTx, StoreError> {

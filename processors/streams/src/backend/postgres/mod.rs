@@ -138,6 +138,29 @@ impl Backend for PgBackend {
         Ok(claims)
     }
 
+    async fn rewind(&self, group: &str, positions: &[PositionUpdate]) -> Result<(), StoreError> {
+        let ids = self
+            .subscription_ids(group, positions.iter().map(|position| &position.source))
+            .await?;
+        for (position, subscription) in positions.iter().zip(ids) {
+            answered(
+                "could not move a position back",
+                sqlx::query(
+                    "update streams.consumer_position set next_offset = $3, updated_at = now()
+                      where subscription_id = $1 and partition = $2 and epoch = $4 and next_offset > $3",
+                )
+                .bind(subscription)
+                .bind(position.source.partition)
+                .bind(position.next_offset)
+                .bind(position.epoch)
+                .execute(&self.pool)
+                .crash_points("rewind"),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
     async fn begin(&self) -> Result<PgTx, StoreError> {
         answered(
             "could not begin a transaction",

@@ -100,6 +100,10 @@ impl Member {
             let mut held: Vec<_> = consumer.epochs().into_keys().collect();
             held.sort();
             self.state().held = held;
+            database
+                .rewind(GROUP, &batch.rewinds)
+                .await
+                .expect("the database answers");
             if batch.records.is_empty() {
                 continue;
             }

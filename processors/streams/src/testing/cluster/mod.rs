@@ -107,4 +107,5 @@ scenarios! {
     a_stalled_member_loses_its_partitions_and_writes_nothing
     what_is_published_again_comes_again_and_is_known
     a_publishing_without_an_answer_may_be_repeated
+    a_position_beyond_the_end_of_the_log_goes_back_to_its_beginning
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use uuid::Uuid;
 
-use super::member::{Applied, Member};
+use super::member::{Applied, GROUP, Member};
 use super::{Cluster, PARTITIONS, event, eventually};
 use crate::backend::Verdict;
 use crate::record::TopicPartition;
@@ -203,4 +203,31 @@ pub(super) async fn a_publishing_without_an_answer_may_be_repeated(cluster: &imp
     // Nothing is missing; nothing had its effect twice; and a copy never comes before what it was published behind.
     assert_fresh_once(&[&member], &published);
     assert_eq!(log_of_keys(&[&member]), by_key(&published));
+}
+
+pub(super) async fn a_position_beyond_the_end_of_the_log_goes_back_to_its_beginning(cluster: &impl Cluster) {
+    // As after a topic was made again: the group has read a log that was longer than this one.
+    for partition in 0..PARTITIONS {
+        let source = TopicPartition::new(cluster.topic(), partition);
+        cluster.database().set_position(GROUP, &source, 1_000_000);
+    }
+    let published = events(cluster, 3);
+    cluster.publish(&published).await.expect("published");
+    let first = cluster.join();
+    all_met(&[&first], &published).await;
+    first.leave();
+    eventually("it has left", || first.has_left()).await;
+    let ends: BTreeMap<TopicPartition, i64> = cluster.database().positions().into_iter().collect();
+    for applied in first.applied() {
+        let end = ends[&applied.record.source];
+        assert!(applied.record.offset < end && end < 1_000_000, "{end}: {applied:?}");
+    }
+
+    // Whoever comes next goes on where the first one stopped, and steps over nothing.
+    let more = events(cluster, 3);
+    cluster.publish(&more).await.expect("published");
+    let second = cluster.join();
+    all_met(&[&second], &more).await;
+    assert_fresh_once(&[&first, &second], &[published, more].concat());
+    assert_eq!(second.applied().len(), 36, "nothing was read twice");
 }

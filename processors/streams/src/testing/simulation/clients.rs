@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::log::{Change, Log};
 use super::universe::{Place, Process};
-use crate::backend::{Backend, Outcome};
+use crate::backend::{Backend, Outcome, PositionUpdate};
 use crate::batch::Epochs;
 use crate::record::{Header, TopicPartition};
 use crate::relay::{OutboxEvent, Publish, PublishError, Publishers};
@@ -88,6 +88,7 @@ impl<B: Backend> LogConsumer<B> {
         let mut batch = PolledBatch {
             records: Vec::new(),
             epochs: self.epochs(),
+            rewinds: Vec::new(),
         };
         let mut held = self.held.borrow_mut();
         let mut room = 1 + universe.choose(max);
@@ -95,6 +96,15 @@ impl<B: Backend> LogConsumer<B> {
         let first = universe.choose(count);
         for at in 0..count {
             let (partition, held) = held.iter_mut().nth((first + at) % count).expect("one of them");
+            if held.next_offset > self.log.end(partition) {
+                // As `auto.offset.reset` says.
+                held.next_offset = 0;
+                batch.rewinds.push(PositionUpdate {
+                    source: partition.clone(),
+                    next_offset: Some(0),
+                    epoch: held.epoch,
+                });
+            }
             let records = self.log.fetch(partition, held.next_offset, room);
             room -= records.len();
             held.next_offset += i64::try_from(records.len()).expect("few records");
