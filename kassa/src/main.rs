@@ -9,6 +9,7 @@ use kassa::commands::coverage::coverage;
 use kassa::commands::delegate::{audit, delegate};
 use kassa::commands::doctor::doctor;
 use kassa::commands::down::{DownArgs, down};
+use kassa::commands::fuzz::{FuzzArgs, fuzz};
 use kassa::commands::guarantees::{GuaranteesArgs, guarantees};
 use kassa::commands::models::models;
 use kassa::commands::mutants::mutants;
@@ -61,6 +62,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Looks for input that the core cannot take, by what it makes the code do.
+    Fuzz(FuzzArgs),
     /// Takes the README's pictures of the page anew.
     Screenshots,
     /// Makes `postman_collection.json` anew from the gateway's document.
@@ -122,6 +125,7 @@ fn main() -> ExitCode {
         Command::Chaos { args } => chaos(&args),
         Command::Coverage => coverage(),
         Command::Mutants { args } => mutants(&args),
+        Command::Fuzz(args) => fuzz(&args).map(|()| ExitCode::SUCCESS),
         Command::Screenshots => screenshots().map(|()| ExitCode::SUCCESS),
         Command::Postman => postman().map(|()| ExitCode::SUCCESS),
         Command::Doctor => {

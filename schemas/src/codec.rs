@@ -93,8 +93,15 @@ impl<E: AvroEvent> Codec<E> {
     async fn learn(&self, id: u32) -> Result<(), LearnError> {
         let no_registry = || LearnError::NotFound(format!("schema id {id} is not one of {}", E::SUBJECT));
         let registry = self.registry.as_ref().ok_or_else(no_registry)?;
-        let text = registry.fetch(id).await?;
-        let reader = reader(keep(readable_as::<E>(&text).map_err(LearnError::Incompatible)?));
+        self.learn_schema_text(id, &registry.fetch(id).await?)
+    }
+
+    /// Learns what a registry says of an id: its schema as text, from whoever wrote it.
+    ///
+    /// # Errors
+    /// Events cannot be read under it; records of this id will be refused.
+    pub fn learn_schema_text(&self, id: u32, text: &str) -> Result<(), LearnError> {
+        let reader = reader(keep(readable_as::<E>(text).map_err(LearnError::Incompatible)?));
         self.readers
             .write()
             .unwrap_or_else(PoisonError::into_inner)

@@ -8,6 +8,7 @@ pub mod judge;
 pub mod load;
 pub mod outage;
 pub mod points;
+pub mod provoker;
 pub mod record;
 mod round;
 pub mod run;

@@ -2,7 +2,7 @@
 
 use kassa::stack::Name;
 
-/// The points that a program passes under load.
+/// The points that a program passes under load, and those that [`crate::provoker`] sees to.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
     /// Which one.
@@ -37,6 +37,7 @@ pub const PROGRAMS: [Program; 5] = [
             "place.begin",
             "keys.admit",
             "place.insert",
+            "place.find",
             "outbox.append",
             "keys.store",
             "place.commit",
@@ -74,7 +75,10 @@ pub const PROGRAMS: [Program; 5] = [
             "close.load",
             "close.save",
             "batch.commit",
+            "letters.park",
             "letters.look",
+            "letters.settle",
+            "rewind",
         ],
         spots: &["relay.read", "produce.before", "produce.sent", "produce.acknowledged"],
     },
@@ -93,16 +97,11 @@ pub const PROGRAMS: [Program; 5] = [
             "charge.save",
             "outbox.append",
             "batch.commit",
+            "letters.park",
             "letters.look",
+            "letters.settle",
+            "rewind",
         ],
         spots: &["relay.read", "produce.before", "produce.sent", "produce.acknowledged"],
     },
-];
-
-/// Steps that no load reaches, and what they need.
-pub const UNREACHED: [(&str, &str); 4] = [
-    ("place.find", "a COMMIT that took effect and whose answer was lost"),
-    ("letters.park", "a record that cannot be applied"),
-    ("letters.settle", "a parked record that is tried again"),
-    ("rewind", "a topic that is shorter than its reader's position"),
 ];

@@ -11,6 +11,7 @@ use kassa::stack::{Name, Stack};
 use crate::load::Promises;
 use crate::outage::{How, take_away};
 use crate::points::PROGRAMS;
+use crate::provoker::Provoker;
 use crate::record::Record;
 use crate::run::{Options, READY, say};
 use crate::victim::{Points, Victim};
@@ -23,6 +24,7 @@ pub(crate) struct Round<'a> {
     pub(crate) stack: &'a Arc<Stack>,
     pub(crate) record: &'a Arc<Record>,
     pub(crate) promises: &'a Promises,
+    pub(crate) provoker: &'a Arc<Provoker>,
     pub(crate) is_cancelled: &'a AtomicBool,
 }
 
@@ -87,29 +89,39 @@ impl Round<'_> {
                     name: program.name,
                     replica,
                     points: points.clone(),
+                    provoker: self.provoker.clone(),
                     record: record.clone(),
                     kills: before + kills,
                     is_over: is_over.clone(),
                     rng: rng.fork(),
                 };
-                threads.push(std::thread::spawn(|| victim.suffer()));
+                let is_over = is_over.clone();
+                threads.push(std::thread::spawn(move || {
+                    let suffered = victim.suffer();
+                    if suffered.is_err() {
+                        is_over.store(true, Ordering::Release);
+                    }
+                    suffered
+                }));
             }
         }
         let to_reach = || -> Vec<String> { all_points.iter().flat_map(|points| points.to_reach()).collect() };
         let until = Instant::now() + POINTS_LIMIT;
         let mut told = Instant::now();
         while Instant::now() < until
+            && !is_over.load(Ordering::Acquire)
             && (!to_reach().is_empty() || record.kills() - before < kills)
             && self.check_cancelled().is_ok()
         {
             sleep(Duration::from_millis(100));
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
-                say(&format!(
-                    "  {} kills, {} points to go",
-                    record.kills() - before,
-                    to_reach().len()
-                ));
+                let to_reach = to_reach();
+                let (kills, left) = (record.kills() - before, to_reach.len());
+                let next = to_reach
+                    .first()
+                    .map_or_else(String::new, |point| format!(", {point} among them"));
+                say(&format!("  {kills} kills, {left} points to go{next}"));
             }
         }
         is_over.store(true, Ordering::Release);

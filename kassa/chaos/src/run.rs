@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 use crate::balancer::Balancer;
 use crate::judge::judge;
 use crate::load::Load;
+use crate::provoker::Provoker;
 use crate::record::Record;
 use crate::round::Round;
 
@@ -71,20 +72,6 @@ fn break_and_judge(
         .await?;
         Load::start(&client, options.seed).await
     })?;
-    let began = Instant::now();
-    let mut round = 0;
-    while round == 0 || began.elapsed() < Duration::from_secs(options.minutes * 60) {
-        let round_of = Round {
-            stack,
-            record,
-            promises: &load.promises,
-            is_cancelled,
-        };
-        round_of.run(options, options.seed.wrapping_add(round))?;
-        round += 1;
-    }
-    say("the clients finish");
-    let (promises, users) = runtime.block_on(load.finish())?;
     let pool = |database| {
         let url = stack.settings().database_url(database, Role::Super);
         PgPoolOptions::new()
@@ -92,13 +79,30 @@ fn break_and_judge(
             .connect_lazy(&url)
             .context("the database's URL")
     };
-    runtime.block_on(async {
+    let (provoker, tables) = runtime.block_on(async {
         let tables = Tables {
             orders: pool(Database::Orders)?,
             payments: pool(Database::Payments)?,
         };
-        judge(&tables, &promises, &users, record).await
+        let provoker = Provoker::new(stack.settings(), tables.clone()).await?;
+        anyhow::Ok((Arc::new(provoker), tables))
     })?;
+    let began = Instant::now();
+    let mut round = 0;
+    while round == 0 || began.elapsed() < Duration::from_secs(options.minutes * 60) {
+        let round_of = Round {
+            stack,
+            record,
+            promises: &load.promises,
+            provoker: &provoker,
+            is_cancelled,
+        };
+        round_of.run(options, options.seed.wrapping_add(round))?;
+        round += 1;
+    }
+    say("the clients finish");
+    let (promises, users) = runtime.block_on(load.finish())?;
+    runtime.block_on(judge(&tables, &promises, &users, &provoker.bad_keys(), record))?;
     let (answered, failed) = (&promises.answered, &promises.failed_attempts);
     say(&format!(
         "{} requests were answered, after {} attempts that were not",

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use kassa::stack::{Name, Stack};
 
+use crate::provoker::Provoker;
 use crate::record::Record;
 
 /// A point that a ready process has not reached by then is another's: the relay's, for example, are the lease holder's.
@@ -71,6 +72,8 @@ pub struct Victim {
     pub replica: usize,
     /// Where it is to die.
     pub points: Arc<Points>,
+    /// What it needs for that.
+    pub provoker: Arc<Provoker>,
     /// What happened.
     pub record: Arc<Record>,
     /// How many kills there are to be, of all processes together.
@@ -118,11 +121,14 @@ impl Victim {
     fn die_at(&self, point: String, pass: u8) -> anyhow::Result<bool> {
         let log = self.stack.log(self.name, self.replica);
         let told = fs::metadata(&log).map_or(0, |log| log.len());
-        let plan = format!("{point}#{pass}");
-        self.stack
-            .start_one_with(self.name, self.replica, &[("KASSA_CRASH_AT", &plan)])?;
+        let mut env = self.provoker.before(self.name, &point)?;
+        env.push(("KASSA_CRASH_AT", format!("{point}#{pass}")));
+        let env: Vec<_> = env.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.stack.start_one_with(self.name, self.replica, &env)?;
         let has_died = |victim: &Self| !victim.stack.is_running(victim.name, victim.replica);
         self.wait(READY_LIMIT, |victim| has_died(victim) || victim.is_ready());
+        let port = self.stack.port(self.name, self.replica);
+        self.provoker.meanwhile(self.name, port, &point)?;
         self.wait(REACH_LIMIT, has_died);
         if self.stack.is_running(self.name, self.replica) {
             self.kill();

@@ -146,10 +146,20 @@ impl Idle {
     }
 
     async fn take(&self) -> anyhow::Result<Connection> {
-        let kept = self.connections.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        match kept {
+        match self.take_kept() {
             Some(connection) => Ok(connection),
             None => Connection::open(&self.url).await,
+        }
+    }
+
+    /// One that is still open: the gateway closes those that nobody has used for a while, as any client must know.
+    fn take_kept(&self) -> Option<Connection> {
+        let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let connection = connections.pop()?;
+            if connection.is_open() {
+                return Some(connection);
+            }
         }
     }
 }
@@ -218,6 +228,28 @@ mod tests {
     fn a_closed_order_is_known_by_its_status() {
         assert!(is_finished(br#"{"id":"x","status":"FINISHED"}"#));
         assert!(!is_finished(br#"{"id":"x","status":"NEW"}"#));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_while_it_was_idle_is_not_used() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let idle = Idle {
+            url: format!("http://{}", listener.local_addr().expect("its address")),
+            connections: Arc::default(),
+        };
+        let mut peers = Vec::new();
+        for _ in 0..2 {
+            idle.give(Connection::open(&idle.url).await.expect("connected"));
+            peers.push(listener.accept().await.expect("accepted"));
+        }
+        // The one that was given back last, and would be taken first.
+        drop(peers.pop());
+        let is_closed = || !idle.connections.lock().expect("no panic")[1].is_open();
+        while !is_closed() {
+            tokio::task::yield_now().await;
+        }
+        assert!(idle.take_kept().expect("the other one").is_open());
+        assert!(idle.take_kept().is_none());
     }
 
     #[tokio::test]

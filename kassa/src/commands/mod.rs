@@ -7,6 +7,7 @@ pub mod coverage;
 pub mod delegate;
 pub mod doctor;
 pub mod down;
+pub mod fuzz;
 pub mod guarantees;
 pub mod models;
 pub mod mutants;

@@ -7,6 +7,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use rustix::process::Signal;
 
+use super::halves;
 use super::settings::{Parts, Settings};
 use super::unit::{Name, Ready, Unit};
 use crate::machine::fetch::run;
@@ -85,6 +86,7 @@ pub(super) fn unit(settings: &Settings) -> anyhow::Result<Unit> {
     if !data.join("PG_VERSION").exists() {
         init(&bin, &data, settings.wal_folder.as_deref()).context("could not make a Postgres cluster")?;
     }
+    halves::own(settings)?;
     fs::write(data.join("kassa.conf"), config(settings))?;
     let (program, mut args) = as_postgres(&bin.join("postgres"));
     args.extend(["-D".to_owned(), data.display().to_string()]);

@@ -129,14 +129,22 @@ impl Settings {
     /// where everybody may go, under a name made from the folder.
     #[must_use]
     pub fn postgres_data(&self) -> PathBuf {
-        if !rustix::process::geteuid().is_root() {
-            return self.folder.join("postgres");
+        let [of_a_user, of_root] = self.postgres_data_of_anybody();
+        if rustix::process::geteuid().is_root() {
+            of_root
+        } else {
+            of_a_user
         }
+    }
+
+    /// Where they are if the platform was made by a user, and by root.
+    pub(super) fn postgres_data_of_anybody(&self) -> [PathBuf; 2] {
         let name = self
             .folder
             .to_string_lossy()
             .replace(|c: char| !c.is_ascii_alphanumeric(), "_");
-        Path::new("/var/tmp").join(format!("kassa{name}"))
+        let of_root = Path::new("/var/tmp").join(format!("kassa{name}"));
+        [self.folder.join("postgres"), of_root]
     }
 
     pub(super) fn program(&self, name: &str) -> PathBuf {

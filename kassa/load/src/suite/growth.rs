@@ -3,7 +3,7 @@
 //! The rows are written by SQL as the platform would have written them a month ago, closed and paid. Their events have been
 //! dropped since, as a platform does, and so are those of before this program: the judge looks for no event that old.
 
-use super::{Bar, Bench, Row};
+use super::{Bar, Bench, Row, reads};
 use crate::books::lowest_id_from_now;
 use crate::figures::SystemRun;
 use crate::say;
@@ -79,7 +79,10 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
         let there = there.fetch_one(bench.system.books.orders()).await?;
         let run = bench.system.run(&load).await?;
         let (rate, cpu) = (run.rates.completed_per_second, run.cpu_us_per_order);
-        say(&format!("{there} orders: {rate:.0}/s, {cpu:.0} µs of CPU each"));
+        let page = reads::first_page_ms(bench).await?;
+        say(&format!(
+            "{there} orders: {rate:.0}/s, {cpu:.0} µs of CPU each, a first page in {page:.1} ms"
+        ));
         rows.push(Row::new(
             NAME,
             format!("{there} orders: whole flow"),
@@ -92,7 +95,14 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
             "µs",
             vec![cpu],
         ));
-        let (least, first): &(i64, SystemRun) = first.get_or_insert_with(|| (there, run.clone()));
+        rows.push(Row::new(
+            NAME,
+            format!("{there} orders: first page, of 32 clients"),
+            "ms",
+            vec![page],
+        ));
+        let (least, first, first_page): &(i64, SystemRun, f64) =
+            first.get_or_insert_with(|| (there, run.clone(), page));
         if size > SIZES[0] {
             let slower = rate / first.rates.completed_per_second;
             let dearer = cpu / first.cpu_us_per_order;
@@ -103,6 +113,16 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
             rows.push(
                 Row::new(NAME, format!("{there} orders: CPU, over {least}"), "×", vec![dearer])
                     .with_bar(Bar::AtMost(1.3, 1.1)),
+            );
+            let slower = page / first_page;
+            rows.push(
+                Row::new(
+                    NAME,
+                    format!("{there} orders: first page, over {least}"),
+                    "×",
+                    vec![slower],
+                )
+                .with_bar(Bar::AtMost(4.0, 2.0)),
             );
         }
     }

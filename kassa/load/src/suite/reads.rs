@@ -86,6 +86,20 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// How long the first page of a user takes, in ms, with as many clients as above; the same users whenever it is asked.
+pub(super) async fn first_page_ms(bench: &Bench<'_>) -> anyhow::Result<f64> {
+    let users = sqlx::query_scalar::<_, String>(
+        "select user_id from accounts where user_id like 'load-%' order by md5(user_id) limit $1",
+    );
+    let users = users.bind(READ).fetch_all(bench.system.books.payments()).await?;
+    let asked = users
+        .iter()
+        .map(|user| anyhow::Ok((Uri::from_static("/orders"), HeaderValue::from_str(user)?)));
+    let asked = asked.collect::<Result<_, _>>()?;
+    let per_second = ask(&bench.args.orders_api, &asked, bench.args.seconds).await?;
+    Ok(f64::from(CONNECTIONS) * 1_000.0 / per_second)
+}
+
 /// Requests per second in a closed loop.
 async fn ask(url: &str, asked: &Arc<[(Uri, HeaderValue)]>, seconds: u64) -> anyhow::Result<f64> {
     let mut tasks = JoinSet::new();

@@ -21,7 +21,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, error, info, warn};
 
 use crate::backend::{Claim, PositionUpdate};
-use crate::record::TopicPartition;
+use crate::record::{RawRecord, TopicPartition};
 use crate::runner::GroupState;
 
 /// Takes partitions over in the database.
@@ -40,6 +40,8 @@ pub(super) struct Held {
     pub(super) queue: Queue,
     /// The offset that comes next, if no record is missing.
     next_offset: AtomicI64,
+    /// Taken from the queue, and of another batch than what came before it.
+    pub(super) put_back: Mutex<Option<RawRecord>>,
 }
 
 impl Held {
@@ -48,7 +50,13 @@ impl Held {
             next_offset: AtomicI64::new(claim.next_offset),
             claim,
             queue,
+            put_back: Mutex::default(),
         }
+    }
+
+    /// Whether a record of this offset comes after a step back, and something before it.
+    pub(super) fn begins_anew(&self, offset: i64) -> bool {
+        offset < self.next_offset.load(Ordering::Relaxed)
     }
 
     /// In our topics every offset is a record, and none is compacted away. Those that are missing have been deleted,

@@ -1,7 +1,7 @@
 //! Reads the partitions that the group gives to this member, one queue per partition, one batch out of all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -197,26 +197,39 @@ fn epoch(held: &Held) -> (TopicPartition, i64) {
     (held.claim.source.clone(), held.claim.epoch)
 }
 
-/// Moves up to `room` records; fewer mean that the queue is empty.
+/// Moves up to `room` records; fewer mean that the queue is empty, or that what comes next is of another batch.
 fn take(held: &Held, room: usize, batch: &mut PolledBatch) -> usize {
     let mut taken = 0;
     while taken < room {
-        match held.queue.poll(Duration::ZERO) {
-            Some(Ok(message)) => {
-                batch.rewinds.extend(held.expect_next(message.offset()));
-                batch.records.push(detach(&held.claim.source, &message));
-            }
-            Some(Err(KafkaError::PartitionEOF(_))) => continue,
-            Some(Err(error)) => {
-                counter!("streams_fetch_errors_total").increment(1);
-                warn!("{}: {error}", held.claim.source);
-                continue;
-            }
-            None => break,
+        let Some(record) = next(held) else { break };
+        let is_of_this = |other: &RawRecord| other.source == record.source;
+        if held.begins_anew(record.offset) && batch.records.iter().any(is_of_this) {
+            // What was fetched ahead of a log that has lost its end is applied first: one batch has one position.
+            *held.put_back.lock().unwrap_or_else(PoisonError::into_inner) = Some(record);
+            break;
         }
+        batch.rewinds.extend(held.expect_next(record.offset));
+        batch.records.push(record);
         taken += 1;
     }
     taken
+}
+
+/// The next record of a partition, if there is one by now.
+fn next(held: &Held) -> Option<RawRecord> {
+    if let Some(record) = held.put_back.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        return Some(record);
+    }
+    loop {
+        match held.queue.poll(Duration::ZERO)? {
+            Ok(message) => return Some(detach(&held.claim.source, &message)),
+            Err(KafkaError::PartitionEOF(_)) => {}
+            Err(error) => {
+                counter!("streams_fetch_errors_total").increment(1);
+                warn!("{}: {error}", held.claim.source);
+            }
+        }
+    }
 }
 
 fn detach(source: &TopicPartition, message: &BorrowedMessage<'_>) -> RawRecord {

@@ -17,15 +17,21 @@ pub(crate) struct TopicLayout {
     pub(crate) retention_ms: i64,
 }
 
+/// Kafka deletes records a segment at a time, once the newest of it is old enough: a quiet topic would keep some for
+/// twice their time, with its default of a week.
+const SEGMENT_MAX_MS: i64 = 24 * 3_600_000;
+
 /// Creates what is missing; a topic that is there stays as it is. Tells which were created.
 pub(crate) async fn create_topics(brokers: &str, topics: &[&str], layout: TopicLayout) -> anyhow::Result<Vec<String>> {
     let admin: AdminClient<DefaultClientContext> = client_config(brokers, "create-topics").create()?;
     let retention = layout.retention_ms.to_string();
+    let segment = layout.retention_ms.min(SEGMENT_MAX_MS).to_string();
     let new_topics: Vec<_> = topics
         .iter()
         .map(|topic| {
             NewTopic::new(topic, layout.partitions, TopicReplication::Fixed(layout.replicas))
                 .set("retention.ms", &retention)
+                .set("segment.ms", &segment)
                 .set("message.timestamp.type", "LogAppendTime")
         })
         .collect();

@@ -112,7 +112,7 @@ impl ProcessorService {
             Command::Migrate => self.migrate(&settings).await,
             Command::CreateTopics => {
                 let brokers = settings.kafka_brokers()?;
-                let created = create_topics(brokers, self.topics, settings.topic_layout()).await?;
+                let created = create_topics(brokers, self.topics, settings.topic_layout()?).await?;
                 println!("created {} topics: {created:?}; the others were there", created.len());
                 Ok(())
             }

@@ -66,6 +66,9 @@ pub struct ProcessorSettings {
 /// The inbox has partitions for as many days back; a shorter memory would leave events without one.
 const INBOX_RETENTION_MIN_DAYS: u32 = 14;
 
+/// 12 days, for records go by the day; see `ID_TIME_MAX_DAYS`.
+const TOPIC_RETENTION_MAX_HOURS: u32 = 288;
+
 /// Kafka's own limit.
 const INSTANCE_ID_MAX_CHARACTERS: usize = 249;
 
@@ -107,8 +110,18 @@ impl ProcessorSettings {
         self.registry_url.as_deref().context(how)
     }
 
-    pub(crate) fn topic_layout(&self) -> TopicLayout {
-        TopicLayout::new(self.topic_partitions, self.topic_replicas, self.topic_retention_hours)
+    /// Checks what `create-topics` needs.
+    pub(crate) fn topic_layout(&self) -> anyhow::Result<TopicLayout> {
+        ensure!(
+            (1..=TOPIC_RETENTION_MAX_HOURS).contains(&self.topic_retention_hours),
+            "topic_retention_hours must be 1 to {TOPIC_RETENTION_MAX_HOURS}: a reader may come back to any record that \
+             is kept, and parks those whose event is more than 13 days old"
+        );
+        Ok(TopicLayout::new(
+            self.topic_partitions,
+            self.topic_replicas,
+            self.topic_retention_hours,
+        ))
     }
 }
 
@@ -181,6 +194,20 @@ mod tests {
         ] {
             let refusal = check(&[(name, value)]).expect_err(name);
             assert!(refusal.contains(name), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn topics_do_not_keep_what_their_readers_have_forgotten() {
+        let keep = |hours: u32| {
+            let settings = serde_json::json!({ "topic_retention_hours": hours });
+            let settings: ProcessorSettings = serde_json::from_value(settings).expect("known settings");
+            settings.topic_layout().map(|layout| layout.retention_ms)
+        };
+        assert_eq!(keep(288).expect("twelve days"), 12 * 24 * 3_600_000);
+        for hours in [0, 289] {
+            let refusal = keep(hours).expect_err("too long or nothing").to_string();
+            assert!(refusal.contains("topic_retention_hours must be 1 to 288"), "{refusal}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::time_limit::answered;
 const RECEIVE: &str = "
 with moved as (
     update streams.consumer_position p
-       -- A batch that is tried again begins behind what was applied of it; the position only ever goes on.
+       -- A batch that is tried again begins behind what was applied of it; the position only ever goes on here.
        set next_offset = greatest(f.next_offset, p.next_offset), updated_at = now()
       from unnest($1::smallint[], $2::integer[], $3::bigint[], $4::bigint[])
            as f(subscription_id, partition, next_offset, epoch)

@@ -96,8 +96,14 @@ impl<B: Backend> LogConsumer<B> {
         let first = universe.choose(count);
         for at in 0..count {
             let (partition, held) = held.iter_mut().nth((first + at) % count).expect("one of them");
-            if held.next_offset > self.log.end(partition) {
-                // As `auto.offset.reset` says.
+            let is_beyond = held.next_offset > self.log.end(partition);
+            // As `auto.offset.reset` says.
+            let from = if is_beyond { 0 } else { held.next_offset };
+            let records = self.log.fetch(partition, from, room);
+            if records.is_empty() {
+                continue;
+            }
+            if is_beyond {
                 held.next_offset = 0;
                 batch.rewinds.push(PositionUpdate {
                     source: partition.clone(),
@@ -105,7 +111,6 @@ impl<B: Backend> LogConsumer<B> {
                     epoch: held.epoch,
                 });
             }
-            let records = self.log.fetch(partition, held.next_offset, room);
             room -= records.len();
             held.next_offset += i64::try_from(records.len()).expect("few records");
             batch.records.extend(records);

@@ -1,0 +1,27 @@
+//! Whatever a registry says an id means, and any record under it: refused, or read within bounds. The input is the schema's
+//! text, a byte that is 0, and the record.
+
+#![no_main]
+
+use event::Deserializer as _;
+use libfuzzer_sys::fuzz_target;
+use schemas::{Codec, PaymentRequest, PaymentStatus};
+
+const ID: u32 = 99;
+
+fuzz_target!(|bytes: &[u8]| {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let Ok(text) = std::str::from_utf8(&bytes[..end]) else {
+        return;
+    };
+    let record = bytes.get(end + 1..).unwrap_or_default();
+    let framed = [&[0][..], &ID.to_be_bytes(), record].concat();
+    let requests = Codec::<PaymentRequest>::offline(1);
+    if requests.learn_schema_text(ID, text).is_ok() {
+        let _ = requests.deserialize(&framed);
+    }
+    let statuses = Codec::<PaymentStatus>::offline(1);
+    if statuses.learn_schema_text(ID, text).is_ok() {
+        let _ = statuses.deserialize(&framed);
+    }
+});
