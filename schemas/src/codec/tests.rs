@@ -141,14 +141,56 @@ fn fields_outside_their_rules_are_refused_by_name() {
 }
 
 #[test]
+fn a_schema_under_which_no_event_can_be_read_is_not_learned() {
+    let ours = PaymentRequest::VERSIONS[0].avsc;
+    let with_an_id_alone = r#"{"type":"record","name":"PaymentRequest","namespace":"kassa.events","fields":[
+        {"name":"eventId","type":"string"}]}"#;
+    for (text, cause) in [
+        ("no schema", "it is no Avro schema"),
+        (PaymentStatus::VERSIONS[0].avsc, "not of"),
+        (with_an_id_alone, "must have a default value"),
+        (
+            &ours.replacen(
+                "\"fields\": [",
+                "\"fields\": [ { \"name\": \"more\", \"type\": { \"type\": \"array\", \"items\": \"null\" } },",
+                1,
+            ),
+            "elements that take no bytes",
+        ),
+    ] {
+        let codec = codec();
+        let Err(LearnError::Incompatible(said)) = codec.learn_schema_text(9, text) else {
+            panic!("{text}: learned");
+        };
+        assert!(said.contains(cause), "{cause}: {said}");
+        let bytes = [
+            &[0, 0, 0, 0, 9][..],
+            &codec.serialize(&request(1)).expect("bytes")[HEADER_BYTES..],
+        ]
+        .concat();
+        assert_eq!(codec.deserialize(&bytes), Err(DeserializeError::UnknownSchema(9)));
+    }
+}
+
+#[test]
+fn without_a_registry_an_unknown_schema_stays_unknown() {
+    let codec = codec();
+    let mut learning = std::pin::pin!(codec.learn_schema(9));
+    let learned = learning
+        .as_mut()
+        .poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+    let expected = LearnError::NotFound("schema id 9 is not one of payment-request-value".to_owned());
+    assert_eq!(learned, std::task::Poll::Ready(Err(expected)));
+}
+
+#[test]
 fn what_a_newer_version_writes_is_read_by_an_older_service() {
     let newer = PaymentStatus::VERSIONS[1].avsc.replace(
         "\"fields\": [",
         "\"fields\": [ { \"name\": \"currency\", \"type\": [\"null\", \"string\"], \"default\": null },",
     );
-    let schema = keep(Schema::parse_str(&newer).expect("a schema"));
     let codec = Codec::<PaymentStatus>::offline(1);
-    codec.readers.write().expect("no panic").insert(9, reader(schema));
+    codec.learn_schema_text(9, &newer).expect("a schema that can be read");
     let today = PaymentStatus {
         event_id: Uuid::now_v7(),
         order_id: Uuid::now_v7(),
