@@ -12,12 +12,16 @@ const NAME: &str = "growth";
 /// Orders that are filled in by each look, beside those of the warm-up and of the looks before; a row says how many there are.
 const SIZES: [u64; 4] = [10_000, 100_000, 1_000_000, 10_000_000];
 
+/// The first orders are those of so many users, so that a first page is a whole one from the beginning.
+const READERS: i64 = 100;
+const ALL_USERS: i64 = 100_000;
+
 /// Orders of last month: ids of an earlier time, in order, so that the index looks as it would.
 const ORDERS: &str = "
 insert into orders (id, user_id, amount, status, created_at, updated_at)
 select (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0') || '8'
         || lpad(to_hex(n), 15, '0'))::uuid,
-       'load-' || lpad((n % 100000)::text, 5, '0'), 1.00, 'FINISHED', at, at
+       'load-' || lpad((n % $4)::text, 5, '0'), 1.00, 'FINISHED', at, at
   from (select n, $3::timestamptz + n * interval '1 millisecond' * (864000000.0 / $2) as at
           from generate_series($1, $2) n) past";
 
@@ -26,7 +30,7 @@ const PAYMENTS: &str = "
 with past as materialized (
     select n, (lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(n % 4096), 3, '0')
                || '8' || lpad(to_hex(n), 15, '0'))::uuid as order_id,
-           'load-' || lpad((n % 100000)::text, 5, '0') as user_id, at
+           'load-' || lpad((n % $4)::text, 5, '0') as user_id, at
       from (select n, $3::timestamptz + n * interval '1 millisecond' * (864000000.0 / $2) as at
               from generate_series($1, $2) n) p
 ), numbered as (
@@ -79,7 +83,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
         let there = there.fetch_one(bench.system.books.orders()).await?;
         let run = bench.system.run(&load).await?;
         let (rate, cpu) = (run.rates.completed_per_second, run.cpu_us_per_order);
-        let page = reads::first_page_ms(bench).await?;
+        let page = reads::first_page_ms(bench, READERS).await?;
         say(&format!(
             "{there} orders: {rate:.0}/s, {cpu:.0} µs of CPU each, a first page in {page:.1} ms"
         ));
@@ -97,7 +101,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
         ));
         rows.push(Row::new(
             NAME,
-            format!("{there} orders: first page, of 32 clients"),
+            format!("{there} orders: first page of 50, 32 clients"),
             "ms",
             vec![page],
         ));
@@ -132,8 +136,10 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
 async fn fill(bench: &Bench<'_>, began: &str, from: u64, to: u64) -> anyhow::Result<()> {
     let (from, to) = (i64::try_from(from)?, i64::try_from(to)?);
     let books = &bench.system.books;
+    let users = if from == 1 { READERS } else { ALL_USERS };
     for (rows, pool) in [(ORDERS, books.orders()), (PAYMENTS, books.payments())] {
-        sqlx::query(rows).bind(from).bind(to).bind(began).execute(pool).await?;
+        let filling = sqlx::query(rows).bind(from).bind(to).bind(began).bind(users);
+        filling.execute(pool).await?;
     }
     Ok(())
 }
