@@ -19,7 +19,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(text) = std::str::from_utf8(bytes) {
         let by_text = text.parse::<Amount>().ok();
-        let by_decimal = text.parse::<Decimal>().ok().and_then(|decimal| Amount::from_decimal(decimal).ok());
+        let by_decimal = text
+            .parse::<Decimal>()
+            .ok()
+            .and_then(|decimal| Amount::from_decimal(decimal).ok());
         if let Some(amount) = by_text {
             assert_eq!(by_decimal, Some(amount), "{text}");
         }

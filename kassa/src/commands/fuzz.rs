@@ -48,16 +48,12 @@ pub fn fuzz(args: &FuzzArgs) -> anyhow::Result<()> {
             .arg(&corpus)
             .args(seeds(target).iter().filter(|seeds| seeds.exists()))
             .arg("--")
-            // Schemas that were learned are kept as long as the process lives, on purpose.
-            .args([
-                "-detect_leaks=0",
-                "-rss_limit_mb=4096",
-                "-timeout=10",
-                "-print_final_stats=1",
-            ])
+            .args(["-rss_limit_mb=4096", "-timeout=10", "-print_final_stats=1"])
             .arg(format!("-max_total_time={}", args.seconds))
             .current_dir(root())
             .env_remove("RUSTUP_TOOLCHAIN")
+            // Schemas that were learned are kept as long as the process lives, on purpose.
+            .env("ASAN_OPTIONS", "detect_leaks=0")
             .status()
             .context("rustup cannot be started; it runs the nightly compiler")?;
         ensure!(

@@ -40,6 +40,16 @@ pub fn test(args: &TestArgs) -> anyhow::Result<ExitCode> {
         ],
         &[],
     )?;
+    // A workspace of its own, which nothing else would compile.
+    let fuzz = [
+        "clippy",
+        "--manifest-path",
+        "kassa/fuzz/Cargo.toml",
+        "--target-dir",
+        "target",
+        "--locked",
+    ];
+    cargo(&[&fuzz[..], &["--", "-D", "warnings"]].concat(), &[])?;
     heading("build");
     // With the tests, so that programs and tests have the same features, and nothing is built twice.
     cargo(&["build", "--workspace", "--all-features", "--all-targets"], &[])?;
