@@ -15,11 +15,12 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
-use rdkafka::statistics::{Broker, Statistics};
+use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tracing::{debug, error, info, warn};
 
+use super::liveness::group_state;
 use crate::backend::{Claim, PositionUpdate};
 use crate::record::{RawRecord, TopicPartition};
 use crate::runner::GroupState;
@@ -213,9 +214,7 @@ impl ClientContext for AssignmentContext {
         // -1 of a partition that is not ours.
         let lag: i64 = lags.map(|partition| partition.consumer_lag.max(0)).sum();
         gauge!("streams_consumer_lag_records").set(lag as f64);
-        let broker_up = statistics.brokers.values().any(answers);
-        let joined = statistics.cgrp.is_some_and(|group| group.join_state == "steady");
-        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = GroupState { broker_up, joined };
+        *self.group.lock().unwrap_or_else(PoisonError::into_inner) = group_state(&statistics);
     }
 }
 
@@ -224,17 +223,6 @@ impl std::fmt::Debug for AssignmentContext {
         f.debug_struct("AssignmentContext").finish_non_exhaustive()
     }
 }
-
-/// A broker that has stopped in mid-step keeps its connections, and lets its requests wait: even one with nothing to say
-/// answers a fetch within half a second.
-fn answers(broker: &Broker) -> bool {
-    // The group's coordinator has an entry of its own, where a member may wait for long: for the others to join.
-    let is_real = broker.nodeid >= 0 && broker.source != "logical";
-    let is_silent = broker.waitresp_cnt > 0 && broker.rxidle > SILENT_MICROS;
-    broker.state == "UP" && is_real && !is_silent
-}
-
-const SILENT_MICROS: i64 = 1_000_000;
 
 fn sources(list: &TopicPartitionList) -> Vec<TopicPartition> {
     list.elements()

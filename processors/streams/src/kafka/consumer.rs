@@ -14,6 +14,7 @@ use tracing::{debug, warn};
 
 use super::assignment::{AssignmentContext, ClaimPartitions, Held};
 use super::client_config;
+use super::liveness::HEARTBEAT_MAX_MS;
 use crate::batch::Epochs;
 use crate::record::{Header, RawRecord, TopicPartition};
 use crate::runner::{Consumer, GroupState, PolledBatch};
@@ -59,7 +60,10 @@ impl KafkaConsumer {
             .set("auto.offset.reset", "earliest")
             .set("partition.assignment.strategy", "cooperative-sticky")
             .set("session.timeout.ms", config.session_timeout_ms.to_string())
-            .set("heartbeat.interval.ms", (config.session_timeout_ms / 4).to_string())
+            .set(
+                "heartbeat.interval.ms",
+                heartbeat_ms(config.session_timeout_ms).to_string(),
+            )
             .set("max.poll.interval.ms", config.max_poll_interval_ms.to_string())
             .set("topic.metadata.refresh.interval.ms", "10000")
             // Per partition: what is fetched ahead while a batch commits.
@@ -191,6 +195,11 @@ impl std::fmt::Debug for KafkaConsumer {
             .field("topics", &self.topics)
             .finish_non_exhaustive()
     }
+}
+
+/// A session outlives three heartbeats that are lost.
+fn heartbeat_ms(session_timeout_ms: u32) -> u32 {
+    (session_timeout_ms / 4).min(HEARTBEAT_MAX_MS)
 }
 
 fn epoch(held: &Held) -> (TopicPartition, i64) {

@@ -2,6 +2,7 @@
 
 pub(crate) mod assignment;
 pub(crate) mod consumer;
+mod liveness;
 pub(crate) mod producer;
 pub(crate) mod topics;
 
