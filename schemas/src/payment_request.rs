@@ -91,3 +91,23 @@ impl OnTheWire for PaymentRequest {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_users_requests_have_one_key_and_each_is_about_its_order() {
+        let request = PaymentRequest {
+            event_id: Uuid::now_v7(),
+            order_id: Uuid::now_v7(),
+            user_id: "alice".to_owned(),
+            amount: Amount::from_cents(1).expect("in range"),
+            requested_at: DateTime::from_timestamp_micros(5).expect("a time"),
+        };
+        assert_eq!(request.event_id(), request.event_id);
+        assert_eq!(request.key(), "alice");
+        assert_eq!(request.subject(), request.order_id.to_string());
+        assert_eq!(request.time(), request.requested_at);
+    }
+}

@@ -128,3 +128,25 @@ impl OnTheWire for PaymentStatus {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_orders_statuses_have_one_key_and_are_about_it() {
+        let status = PaymentStatus {
+            event_id: Uuid::now_v7(),
+            order_id: Uuid::now_v7(),
+            user_id: "alice".to_owned(),
+            status: PaymentOutcome::Failed,
+            reason: None,
+            decided_at: DateTime::from_timestamp_micros(5).expect("a time"),
+            request_published_at: DateTime::from_timestamp_micros(4),
+        };
+        assert_eq!(status.event_id(), status.event_id);
+        assert_eq!(status.key(), status.order_id.to_string());
+        assert_eq!(status.subject(), status.order_id.to_string());
+        assert_eq!(status.time(), status.decided_at);
+    }
+}

@@ -116,4 +116,14 @@ mod tests {
         let error = check_compatibility(PaymentStatus::SUBJECT, &[first, second]).expect_err("incompatible");
         assert!(error.contains("v1 and v2"), "{error}");
     }
+    #[test]
+    fn versions_are_counted_from_1_without_gaps() {
+        let [first, second] = *PaymentStatus::VERSIONS else {
+            panic!("two versions");
+        };
+        for misplaced in [&[second][..], &[first, first], &[second, first]] {
+            let error = check_compatibility(PaymentStatus::SUBJECT, misplaced).expect_err("a gap");
+            assert!(error.contains("stands in place"), "{error}");
+        }
+    }
 }

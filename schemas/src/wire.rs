@@ -57,3 +57,42 @@ pub(crate) fn user_id(text: String) -> Result<String, String> {
         Err("userId is not 1 to 255 visible ASCII characters".to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_read_in_every_width_that_others_write() {
+        let cents = |bytes: &[u8]| amount_from_bytes(bytes).map(Amount::cents);
+        assert_eq!(cents(&[1]), Ok(1));
+        assert_eq!(cents(&[0, 0x80]), Ok(128));
+        let widest = [&[0; 15][..], &[7]].concat();
+        assert_eq!(cents(&widest), Ok(7));
+        for (bytes, cause) in [
+            (&[][..], "amount has 0 bytes"),
+            (&[0; 17], "amount has 17 bytes"),
+            (&[0xff], "within 0.00"),
+            (&[0x7f; 16], "out of range"),
+        ] {
+            let said = cents(bytes).expect_err("no amount");
+            assert!(said.contains(cause), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_user_has_1_to_255_visible_letters() {
+        for good in ["a".to_owned(), "!~".to_owned(), "x".repeat(255)] {
+            assert_eq!(user_id(good.clone()), Ok(good));
+        }
+        for bad in [
+            String::new(),
+            "x".repeat(256),
+            " ".to_owned(),
+            "é".to_owned(),
+            "a\u{7f}".to_owned(),
+        ] {
+            user_id(bad.clone()).expect_err(&bad);
+        }
+    }
+}

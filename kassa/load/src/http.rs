@@ -49,11 +49,6 @@ impl Connection {
         Ok(Self { requests, host })
     }
 
-    /// Whether the other side has not closed it.
-    pub(crate) fn is_open(&self) -> bool {
-        !self.requests.is_closed()
-    }
-
     /// POSTs JSON, or nothing, and reads the answer to its end. The parts are shared with earlier requests:
     /// nothing is copied but pointers.
     ///

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::ensure;
 use hyper::{StatusCode, Uri};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -18,6 +19,10 @@ use crate::users::{Random, Users};
 
 /// Requests that may be under way at once; what is due beyond that is not sent, and counted.
 const UNDER_WAY_MAX: usize = 4_000;
+
+/// How long a connection may wait for its next request. Shorter than the gateway's limit, so that we are the one who
+/// closes: a request that meets the other side's farewell gets no answer.
+const KEPT_MAX: Duration = Duration::from_secs(30);
 
 /// How orders arrive.
 #[derive(Clone, Debug)]
@@ -45,6 +50,8 @@ pub(crate) struct Outcome {
     pub(crate) others: BTreeMap<u16, u64>,
     /// Connections that broke.
     pub(crate) broken: u64,
+    /// What the first of them said.
+    pub(crate) first_break: Option<String>,
     /// Due, but not sent, because too many were under way.
     pub(crate) unsent: u64,
 }
@@ -52,7 +59,10 @@ pub(crate) struct Outcome {
 impl Outcome {
     fn add(&mut self, answer: anyhow::Result<Answer>) {
         match answer {
-            Err(_) => self.broken += 1,
+            Err(cause) => {
+                self.broken += 1;
+                self.first_break.get_or_insert_with(|| format!("{cause:#}"));
+            }
             Ok(answer) => match answer.status {
                 StatusCode::CREATED if answer.is_closed => self.good_us.push(answer.us),
                 StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -62,6 +72,18 @@ impl Outcome {
                 status => *self.others.entry(status.as_u16()).or_default() += 1,
             },
         }
+    }
+
+    /// # Errors
+    /// A connection broke; with what it said.
+    pub(crate) fn check_connections(&self) -> anyhow::Result<()> {
+        let cause = self.first_break.as_deref().unwrap_or_default();
+        ensure!(
+            self.broken == 0,
+            "{} connections broke, the first by: {cause}",
+            self.broken
+        );
+        Ok(())
     }
 }
 
@@ -132,17 +154,25 @@ fn pace(start: std::time::Instant, arrivals: &Arrivals) -> mpsc::UnboundedReceiv
     due
 }
 
-/// Connections that wait for their next request. A new one is opened when all are busy.
+/// Connections that wait for their next request, the one that was used last on top. A new one is opened when all are busy.
 #[derive(Clone)]
 struct Idle {
     url: String,
-    connections: Arc<Mutex<Vec<Connection>>>,
+    connections: Arc<Mutex<Vec<Kept>>>,
+}
+
+struct Kept {
+    connection: Connection,
+    since: Instant,
 }
 
 impl Idle {
     fn give(&self, connection: Connection) {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        connections.push(connection);
+        connections.push(Kept {
+            connection,
+            since: Instant::now(),
+        });
     }
 
     async fn take(&self) -> anyhow::Result<Connection> {
@@ -152,15 +182,15 @@ impl Idle {
         }
     }
 
-    /// One that is still open: the gateway closes those that nobody has used for a while, as any client must know.
+    /// The one that was used last, if it may still be used; what lies below it has waited for longer.
     fn take_kept(&self) -> Option<Connection> {
         let mut connections = self.connections.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let connection = connections.pop()?;
-            if connection.is_open() {
-                return Some(connection);
-            }
+        let kept = connections.pop()?;
+        if kept.since.elapsed() < KEPT_MAX {
+            return Some(kept.connection);
         }
+        connections.clear();
+        None
     }
 }
 
@@ -217,11 +247,13 @@ mod tests {
         outcome.add(answer(StatusCode::CREATED, false));
         outcome.add(answer(StatusCode::SERVICE_UNAVAILABLE, false));
         outcome.add(answer(StatusCode::TOO_MANY_REQUESTS, false));
-        outcome.add(Err(anyhow::anyhow!("broken")));
+        outcome.add(Err(anyhow::anyhow!("cut off")));
         assert_eq!(outcome.good_us, [5]);
         assert_eq!(outcome.refused_us, [5, 5]);
         assert_eq!((outcome.without_retry_after, outcome.broken), (1, 1));
         assert_eq!(outcome.others, [(201, 1)].into());
+        let said = outcome.check_connections().expect_err("one broke").to_string();
+        assert_eq!(said, "1 connections broke, the first by: cut off");
     }
 
     #[test]
@@ -231,25 +263,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_that_was_closed_while_it_was_idle_is_not_used() {
+    async fn a_connection_that_has_waited_for_long_is_not_used() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let idle = Idle {
             url: format!("http://{}", listener.local_addr().expect("its address")),
             connections: Arc::default(),
         };
-        let mut peers = Vec::new();
-        for _ in 0..2 {
-            idle.give(Connection::open(&idle.url).await.expect("connected"));
-            peers.push(listener.accept().await.expect("accepted"));
-        }
-        // The one that was given back last, and would be taken first.
-        drop(peers.pop());
-        let is_closed = || !idle.connections.lock().expect("no panic")[1].is_open();
-        while !is_closed() {
-            tokio::task::yield_now().await;
-        }
-        assert!(idle.take_kept().expect("the other one").is_open());
-        assert!(idle.take_kept().is_none());
+        let open = async || Connection::open(&idle.url).await.expect("connected");
+        let (first, second, third) = (open().await, open().await, open().await);
+        tokio::time::pause();
+        idle.give(first);
+        tokio::time::advance(KEPT_MAX / 2).await;
+        idle.give(second);
+        assert!(idle.take_kept().is_some(), "the second, which has not waited");
+        idle.give(third);
+        tokio::time::advance(KEPT_MAX / 2).await;
+        assert!(
+            idle.take_kept().is_some(),
+            "the third, which has waited for half of what it may"
+        );
+        assert!(idle.take_kept().is_none(), "the first, which has waited for too long");
     }
 
     #[tokio::test]

@@ -141,6 +141,15 @@ fn fields_outside_their_rules_are_refused_by_name() {
 }
 
 #[test]
+fn a_text_is_read_up_to_a_mebibyte() {
+    let mebibyte = 1024 * 1024;
+    for (length, cause) in [(mebibyte, "userId"), (mebibyte + 1, "allocate")] {
+        let said = refusal(&record(|fields| fields["userId"] = json!("x".repeat(length))));
+        assert!(said.contains(cause), "{length}: {said}");
+    }
+}
+
+#[test]
 fn a_schema_under_which_no_event_can_be_read_is_not_learned() {
     let ours = PaymentRequest::VERSIONS[0].avsc;
     let with_an_id_alone = r#"{"type":"record","name":"PaymentRequest","namespace":"kassa.events","fields":[

@@ -78,7 +78,7 @@ fn check(outcome: &Outcome) -> anyhow::Result<()> {
         "{} refusals had no Retry-After",
         outcome.without_retry_after
     );
-    ensure!(outcome.broken == 0, "{} connections broke", outcome.broken);
+    outcome.check_connections()?;
     ensure!(
         outcome.others.is_empty(),
         "there were other answers: {:?}",

@@ -49,7 +49,7 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     };
     let (outcome, looks) = tokio::join!(open_loop::run(&arrivals), look_again(bench, time));
     let (outcome, looks) = (outcome?, looks?);
-    ensure!(outcome.broken == 0, "{} connections broke", outcome.broken);
+    outcome.check_connections()?;
     ensure!(
         outcome.others.is_empty(),
         "there were other answers: {:?}",
