@@ -162,3 +162,40 @@ async fn find(tx: &mut PgConnection, ids: Vec<Uuid>) -> Result<Vec<Order>, Store
     .map_err(|error| StoreError::from_sql("could not read the orders", error))?;
     rows.into_iter().map(OrderRow::into_order).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, TimeDelta};
+    use uuid::{NoContext, Timestamp};
+
+    use super::*;
+    use crate::order::OrderStatus;
+
+    /// An order that the database has stored so long after the moment in its id.
+    fn stored_after(skew: TimeDelta) -> Order {
+        let seconds = 1_700_000_000;
+        let stored = DateTime::from_timestamp(seconds, 0).expect("a time") + skew;
+        Order {
+            id: Uuid::new_v7(Timestamp::from_unix(NoContext, seconds.cast_unsigned(), 0)),
+            user_id: "alice".to_owned(),
+            amount: Amount::from_cents(1).expect("in range"),
+            description: None,
+            status: OrderStatus::New,
+            status_reason: None,
+            created_at: stored,
+            updated_at: stored,
+        }
+    }
+
+    #[test]
+    fn clocks_may_be_a_day_apart_and_no_second_more() {
+        let (day, second) = (TimeDelta::days(1), TimeDelta::seconds(1));
+        for skew in [TimeDelta::zero(), day, -day] {
+            check_clocks(&[stored_after(skew)]).expect("in time");
+        }
+        for skew in [day + second, -day - second] {
+            let said = check_clocks(&[stored_after(TimeDelta::zero()), stored_after(skew)]).expect_err("too far apart");
+            assert!(said.chain().contains("more than a day apart"), "{said:?}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use futures_util::future::join_all;
-use orders::queries::{PageKey, find_orders, list_orders, list_pages};
+use orders::queries::{PageKey, find_closed, find_orders, list_orders, list_pages};
 use orders::{MemoryClosing, MemoryPlaceOrders, OrderStatus, PlaceOrder, PlaceOrders, Placed};
 use schemas::{Codec, PaymentRequest};
 use sqlx::PgPool;
@@ -290,5 +290,26 @@ fn a_user_sees_only_their_own_orders_newest_first() {
         let there = find_orders(pool, &[seen[0], Uuid::nil(), seen[0]]).await.expect("read");
         let there: Vec<_> = there.iter().map(|order| (order.id, order.user_id.as_str())).collect();
         assert_eq!(there, [(seen[0], "alice")]);
+    });
+}
+
+#[test]
+fn only_closed_orders_are_found_closed() {
+    let database = database();
+    database.block_on(async {
+        let pool = database.pool();
+        let batch = [order("alice", "1.00", None), order("bob", "2.00", None)];
+        PlaceOrders::new(pool.clone()).commit(&batch).await.expect("placed");
+        let ids = batch.map(|order| order.order_id);
+        assert_eq!(find_closed(pool, &ids).await.expect("read"), []);
+        sqlx::query("update orders set status = 'FINISHED' where id = $1")
+            .bind(ids[1])
+            .execute(pool)
+            .await
+            .expect("closed");
+        let closed = find_closed(pool, &ids).await.expect("read");
+        let closed: Vec<_> = closed.iter().map(|order| (order.id, order.status)).collect();
+        assert_eq!(closed, [(ids[1], OrderStatus::Finished)]);
+        assert_eq!(find_closed(pool, &ids[..1]).await.expect("read"), []);
     });
 }

@@ -1,73 +1,131 @@
 //! Which schemas may be read at all: those whose records take no more time and stack than their bytes are worth.
 //!
 //! A schema comes from the registry, so whoever may register one could hang or kill every consumer with a few bytes:
-//! by a record inside itself, a hundred thousand deep, or a list of 2^62 elements that take no bytes.
+//! by a record inside itself, a hundred thousand deep, a list of 2^62 elements that take no bytes, or forty records that
+//! each hold the one before twice.
 
 use std::collections::HashMap;
 
 use apache_avro::Schema;
-use apache_avro::schema::{Name, Names, RecordSchema, ResolvedSchema};
+use apache_avro::schema::{Name, RecordSchema, ResolvedSchema};
+
+/// Values that take no bytes, in one record or one element of a list; and records within records.
+const FREE_MAX: u64 = 256;
+const DEPTH_MAX: u64 = 64;
 
 /// # Errors
 /// Why its records could cost more than they weigh.
 pub(super) fn check_bounded(schema: &Schema) -> Result<(), String> {
-    let resolved = ResolvedSchema::try_from(schema).map_err(|error| error.to_string())?;
-    let names = resolved.get_names();
-    let names: Names = names
-        .iter()
-        .map(|(name, schema)| (name.clone(), (*schema).clone()))
-        .collect();
-    Check { names: &names }.descend(schema, &mut Vec::new())
+    ResolvedSchema::try_from(schema).map_err(|error| error.to_string())?;
+    Check::default().cost(schema).map(|_| ())
 }
 
-struct Check<'a> {
-    names: &'a HashMap<Name, Schema>,
+/// What one value of a schema may cost beyond its bytes.
+#[derive(Clone, Copy)]
+struct Cost {
+    takes_bytes: bool,
+    /// Values in it that take no bytes, a record among them if nothing in it takes any.
+    free: u64,
+    depth: u64,
 }
 
-impl Check<'_> {
-    /// `inside`: the records that enclose this one.
-    fn descend(&self, schema: &Schema, inside: &mut Vec<Name>) -> Result<(), String> {
-        match schema {
-            Schema::Record(record) => self.record(record, inside),
-            Schema::Ref { name } if inside.contains(name) => Err(format!("{name} contains itself")),
-            Schema::Ref { name } => self.names.get(name).map_or(Ok(()), |named| self.descend(named, inside)),
-            Schema::Union(union) => union
-                .variants()
-                .iter()
-                .try_for_each(|variant| self.descend(variant, inside)),
-            Schema::Array(array) => self.elements(&array.items, inside),
-            // A map's keys take bytes.
-            Schema::Map(map) => self.descend(&map.types, inside),
-            _ => Ok(()),
+impl Cost {
+    /// Of a value that holds no other.
+    fn of_leaf(takes_bytes: bool) -> Self {
+        Self {
+            takes_bytes,
+            free: u64::from(!takes_bytes),
+            depth: 0,
         }
     }
 
-    fn record(&self, record: &RecordSchema, inside: &mut Vec<Name>) -> Result<(), String> {
-        inside.push(record.name.clone());
-        let fields = record
-            .fields
-            .iter()
-            .try_for_each(|field| self.descend(&field.schema, inside));
-        inside.pop();
-        fields
+    /// Of a value that says with a byte of its own what follows: its choice, or how many.
+    fn behind_a_byte(self) -> Self {
+        Self {
+            takes_bytes: true,
+            free: 0,
+            ..self
+        }
+    }
+}
+
+/// Each named schema is looked at once, where it is defined; that is before it is used.
+#[derive(Default)]
+struct Check {
+    known: HashMap<Name, Cost>,
+    /// The records that enclose what is looked at.
+    inside: Vec<Name>,
+}
+
+impl Check {
+    fn cost(&mut self, schema: &Schema) -> Result<Cost, String> {
+        match schema {
+            Schema::Record(record) => self.record(record),
+            Schema::Ref { name } if self.inside.contains(name) => Err(format!("{name} contains itself")),
+            // What is not known is an enumeration, or bytes of a fixed number with a meaning.
+            Schema::Ref { name } => Ok(self.known.get(name).copied().unwrap_or(Cost::of_leaf(true))),
+            Schema::Union(union) => self.union(union.variants()),
+            Schema::Array(array) => self.elements(&array.items),
+            // A map's keys take bytes.
+            Schema::Map(map) => self.cost(&map.types).map(Cost::behind_a_byte),
+            Schema::Fixed(fixed) => {
+                let cost = Cost::of_leaf(fixed.size > 0);
+                self.known.insert(fixed.name.clone(), cost);
+                Ok(cost)
+            }
+            Schema::Null => Ok(Cost::of_leaf(false)),
+            _ => Ok(Cost::of_leaf(true)),
+        }
     }
 
-    fn elements(&self, elements: &Schema, inside: &mut Vec<Name>) -> Result<(), String> {
-        self.descend(elements, inside)?;
-        if self.takes_no_bytes(elements) {
+    fn record(&mut self, record: &RecordSchema) -> Result<Cost, String> {
+        let mut cost = Cost {
+            takes_bytes: false,
+            free: 0,
+            depth: 0,
+        };
+        self.inside.push(record.name.clone());
+        for field in &record.fields {
+            let field = self.cost(&field.schema)?;
+            cost.takes_bytes |= field.takes_bytes;
+            cost.free += field.free;
+            cost.depth = cost.depth.max(field.depth + 1);
+        }
+        self.inside.pop();
+        cost.free += u64::from(!cost.takes_bytes);
+        if cost.free > FREE_MAX {
+            return Err(format!(
+                "{} has more than {FREE_MAX} values that take no bytes",
+                record.name
+            ));
+        }
+        if cost.depth > DEPTH_MAX {
+            return Err(format!(
+                "{} has records in records, more than {DEPTH_MAX} deep",
+                record.name
+            ));
+        }
+        self.known.insert(record.name.clone(), cost);
+        Ok(cost)
+    }
+
+    fn union(&mut self, variants: &[Schema]) -> Result<Cost, String> {
+        let mut cost = Cost::of_leaf(true);
+        for variant in variants {
+            let variant = self.cost(variant)?;
+            // The byte that chooses pays for one.
+            cost.free = cost.free.max(variant.free.saturating_sub(1));
+            cost.depth = cost.depth.max(variant.depth);
+        }
+        Ok(cost)
+    }
+
+    fn elements(&mut self, elements: &Schema) -> Result<Cost, String> {
+        let cost = self.cost(elements)?;
+        if !cost.takes_bytes {
             return Err("it has a list of elements that take no bytes".to_owned());
         }
-        Ok(())
-    }
-
-    fn takes_no_bytes(&self, schema: &Schema) -> bool {
-        match schema {
-            Schema::Null => true,
-            Schema::Fixed(fixed) => fixed.size == 0,
-            Schema::Record(record) => record.fields.iter().all(|field| self.takes_no_bytes(&field.schema)),
-            Schema::Ref { name } => self.names.get(name).is_some_and(|named| self.takes_no_bytes(named)),
-            _ => false,
-        }
+        Ok(cost.behind_a_byte())
     }
 }
 
@@ -133,5 +191,63 @@ mod tests {
         ] {
             assert_eq!(check(field), Ok(()), "{field}");
         }
+    }
+    /// A record whose fields define `number` records, each by `fields` of the one before it.
+    fn chain(number: usize, first: &str, fields: impl Fn(usize) -> String) -> Result<(), String> {
+        let definitions = (1..number).map(|n| {
+            format!(
+                r#"{{ "type": "record", "name": "A{n}", "fields": [{}] }}"#,
+                fields(n - 1)
+            )
+        });
+        let all = [format!(r#"{{ "type": "record", "name": "A0", "fields": [{first}] }}"#)]
+            .into_iter()
+            .chain(definitions);
+        let all: Vec<String> = all
+            .enumerate()
+            .map(|(n, record)| format!(r#"{{ "name": "f{n}", "type": {record} }}"#))
+            .collect();
+        let text = format!(
+            r#"{{ "type": "record", "name": "R", "namespace": "n", "fields": [ {} ] }}"#,
+            all.join(",")
+        );
+        check_bounded(&Schema::parse_str(&text).expect("a schema"))
+    }
+
+    #[test]
+    fn records_that_double_are_refused_at_once() {
+        let twice = |n| format!(r#"{{ "name": "a", "type": "A{n}" }}, {{ "name": "b", "type": "A{n}" }}"#);
+        let refused = chain(60, "", twice).expect_err("2^60 records of no bytes");
+        assert!(refused.contains("more than 256 values that take no bytes"), "{refused}");
+        chain(4, "", twice).expect("a few");
+        // In a union, too.
+        let twice = |n| format!(r#"{{ "name": "a", "type": ["A{n}", "null"] }}, {{ "name": "b", "type": "A{n}" }}"#);
+        chain(60, r#"{ "name": "n", "type": "null" }"#, twice).expect_err("2^60 values of no bytes");
+    }
+
+    #[test]
+    fn records_in_records_are_refused_before_they_take_the_stack() {
+        let once = |n| format!(r#"{{ "name": "a", "type": "A{n}" }}"#);
+        let number = r#"{ "name": "n", "type": "long" }"#;
+        // The number is in the first of them, and all are in one.
+        chain(63, number, once).expect("deep, and not too deep");
+        let refused = chain(10_000, number, once).expect_err("too deep");
+        assert!(refused.contains("more than 64 deep"), "{refused}");
+    }
+
+    #[test]
+    fn a_name_costs_what_it_stands_for() {
+        let used = |definition: &str, name: &str| {
+            let text = format!(
+                r#"{{ "type": "record", "name": "R", "namespace": "n", "fields": [
+                    {{ "name": "f", "type": {definition} }},
+                    {{ "name": "g", "type": {{ "type": "array", "items": "{name}" }} }} ] }}"#
+            );
+            check_bounded(&Schema::parse_str(&text).expect("a schema"))
+        };
+        used(r#"{ "type": "fixed", "name": "F", "size": 0 }"#, "F").expect_err("no bytes");
+        used(r#"{ "type": "record", "name": "E", "fields": [] }"#, "E").expect_err("no bytes");
+        used(r#"{ "type": "fixed", "name": "F", "size": 1 }"#, "F").expect("a byte each");
+        used(r#"{ "type": "enum", "name": "E", "symbols": ["A"] }"#, "E").expect("a byte each");
     }
 }

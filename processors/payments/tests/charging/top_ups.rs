@@ -149,12 +149,18 @@ fn top_up(user: &str, text: &str, key: Option<&str>) -> TopUp {
 
 /// The balances after each top-up, or what was answered instead.
 fn balances(answers: Result<Vec<Keyed<ToppedUp>>, StoreError>) -> Vec<Result<Balance, ToppedUp>> {
-    let balance = |answer| match answer {
-        Keyed::First(ToppedUp::Done(view)) | Keyed::Replayed(ToppedUp::Done(view)) => Ok(view.balance),
+    let of = |account: Result<(i64, Balance), ToppedUp>| account.map(|(_, balance)| balance);
+    accounts(answers).into_iter().map(of).collect()
+}
+
+/// The same, with the accounts' versions.
+fn accounts(answers: Result<Vec<Keyed<ToppedUp>>, StoreError>) -> Vec<Result<(i64, Balance), ToppedUp>> {
+    let account = |answer| match answer {
+        Keyed::First(ToppedUp::Done(view)) | Keyed::Replayed(ToppedUp::Done(view)) => Ok((view.version, view.balance)),
         Keyed::First(other) | Keyed::Replayed(other) => Err(other),
         other @ (Keyed::KeyReused | Keyed::InProgress) => panic!("{other:?}"),
     };
-    answers.expect("committed").into_iter().map(balance).collect()
+    answers.expect("committed").into_iter().map(account).collect()
 }
 
 async fn top_ups_of_a_batch_are_decided_in_order<B: Bank>(bank: B) {
@@ -192,9 +198,9 @@ async fn top_ups_of_a_batch_are_decided_in_order<B: Bank>(bank: B) {
 async fn a_top_up_that_is_committed_twice_adds_once<B: Bank>(bank: B) {
     bank.books().open("alice", "0.00").await;
     let batch = [top_up("alice", "5.00", None), top_up("alice", "5.00", Some("k"))];
-    let expected = [Ok(balance("5.00")), Ok(balance("10.00"))];
+    let expected = [Ok((2, balance("5.00"))), Ok((3, balance("10.00")))];
     for _ in 0..3 {
-        assert_eq!(balances(bank.top_ups().commit(&batch).await), expected);
+        assert_eq!(accounts(bank.top_ups().commit(&batch).await), expected);
     }
     assert_eq!(bank.lines().await.len(), 2);
     assert_eq!(bank.books().account("alice").await, Some((balance("10.00"), 3)));
