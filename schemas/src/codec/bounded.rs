@@ -1,7 +1,7 @@
 //! Which schemas may be read at all: those whose records take no more time and stack than their bytes are worth.
 //!
 //! A schema comes from the registry, so whoever may register one could hang or kill every consumer with a few bytes:
-//! by a record inside itself, a hundred thousand deep, a list of 2^62 elements that take no bytes, or forty records that
+//! by a record inside itself, a hundred thousand deep, a list of 2^62 elements that take no bytes, or sixty records that
 //! each hold the one before twice.
 
 use std::collections::HashMap;
@@ -9,8 +9,9 @@ use std::collections::HashMap;
 use apache_avro::Schema;
 use apache_avro::schema::{Name, RecordSchema, ResolvedSchema};
 
-/// Values that take no bytes, in one record or one element of a list; and records within records.
+/// Values that take no bytes, in one record or one element of a list.
 const FREE_MAX: u64 = 256;
+/// Records, lists and maps within each other, whatever names stand between them.
 const DEPTH_MAX: u64 = 64;
 
 /// # Errors
@@ -44,7 +45,7 @@ impl Cost {
         Self {
             takes_bytes: true,
             free: 0,
-            ..self
+            depth: self.depth + 1,
         }
     }
 }
@@ -101,7 +102,7 @@ impl Check {
         }
         if cost.depth > DEPTH_MAX {
             return Err(format!(
-                "{} has records in records, more than {DEPTH_MAX} deep",
+                "{} has values in values, more than {DEPTH_MAX} deep",
                 record.name
             ));
         }
@@ -233,6 +234,15 @@ mod tests {
         chain(63, number, once).expect("deep, and not too deep");
         let refused = chain(10_000, number, once).expect_err("too deep");
         assert!(refused.contains("more than 64 deep"), "{refused}");
+        // Lists between them take the stack as well.
+        let listed = |n| {
+            let lists = (0..20).fold(format!(r#""A{n}""#), |items, _| {
+                format!(r#"{{ "type": "array", "items": {items} }}"#)
+            });
+            format!(r#"{{ "name": "a", "type": {lists} }}"#)
+        };
+        chain(3, number, listed).expect("twice twenty lists");
+        chain(5, number, listed).expect_err("four times twenty lists");
     }
 
     #[test]
