@@ -1,6 +1,7 @@
 //! Events to bytes and back: Confluent framing round Avro, with writers and readers made once per schema.
 
 mod bounded;
+pub(crate) mod foreign;
 #[cfg(test)]
 mod fuzz;
 #[cfg(test)]
@@ -112,7 +113,7 @@ impl<E: AvroEvent> Codec<E> {
 
 /// A schema of whatever origin, if what it writes can be read as this event.
 fn readable_as<E: AvroEvent>(text: &str) -> Result<Schema, String> {
-    let theirs = Schema::parse_str(text).map_err(|error| format!("it is no Avro schema: {error}"))?;
+    let theirs = foreign::parse(text)?;
     let ours = E::VERSIONS.last().expect("an event has a version").schema();
     let name = |schema: &Schema| schema.name().map(ToString::to_string);
     if name(&theirs) != name(&ours) {

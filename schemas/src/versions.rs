@@ -4,6 +4,7 @@ use apache_avro::Schema;
 use apache_avro::schema_compatibility::SchemaCompatibility;
 use event::Event;
 
+use crate::codec::foreign::check_skippable;
 use crate::payment_request::PaymentRequest;
 use crate::payment_status::PaymentStatus;
 
@@ -69,7 +70,7 @@ pub const SUBJECTS: [Subject; 2] = [
 /// FULL_TRANSITIVE, offline: each version reads what each other one wrote. One line per pair.
 ///
 /// # Errors
-/// The first pair that cannot, with the reason.
+/// The first pair that cannot, or the first version with a field that older services could not pass over, with the reason.
 pub fn check_compatibility(subject: &str, versions: &[Version]) -> Result<Vec<String>, String> {
     let mut lines = Vec::new();
     for (index, later) in versions.iter().enumerate() {
@@ -80,6 +81,7 @@ pub fn check_compatibility(subject: &str, versions: &[Version]) -> Result<Vec<St
                 index + 1
             ));
         }
+        check_skippable(later.avsc).map_err(|error| format!("{subject}: v{}: {error}", later.number))?;
         for earlier in &versions[..=index] {
             SchemaCompatibility::mutual_read(&later.schema(), &earlier.schema())
                 .map_err(|error| format!("{subject}: v{} and v{}: {error}", earlier.number, later.number))?;
@@ -116,6 +118,22 @@ mod tests {
         let error = check_compatibility(PaymentStatus::SUBJECT, &[first, second]).expect_err("incompatible");
         assert!(error.contains("v1 and v2"), "{error}");
     }
+
+    #[test]
+    fn a_version_with_an_enumeration_is_refused() {
+        let [first, second] = *PaymentStatus::VERSIONS else {
+            panic!("two versions");
+        };
+        let field = r#""fields": [ { "name": "currency", "type": { "type": "enum", "name": "Currency",
+            "symbols": ["EUR", "USD"] }, "default": "EUR" },"#;
+        let third = Version {
+            number: 3,
+            avsc: second.avsc.replacen("\"fields\": [", field, 1).leak(),
+        };
+        let error = check_compatibility(PaymentStatus::SUBJECT, &[first, second, third]).expect_err("an enumeration");
+        assert!(error.contains("v3: Currency is an enumeration"), "{error}");
+    }
+
     #[test]
     fn versions_are_counted_from_1_without_gaps() {
         let [first, second] = *PaymentStatus::VERSIONS else {

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 
 use apache_avro::Schema;
-use apache_avro::schema::{Name, RecordSchema, ResolvedSchema};
+use apache_avro::schema::{FixedSchema, InnerDecimalSchema, Name, RecordSchema, ResolvedSchema, UuidSchema};
+
+use super::ALLOCATION_MAX_BYTES;
 
 /// Values that take no bytes, in one record or one element of a list.
 const FREE_MAX: u64 = 256;
@@ -63,15 +65,23 @@ impl Check {
         match schema {
             Schema::Record(record) => self.record(record),
             Schema::Ref { name } if self.inside.contains(name) => Err(format!("{name} contains itself")),
-            // What is not known is an enumeration, or bytes of a fixed number with a meaning.
-            Schema::Ref { name } => Ok(self.known.get(name).copied().unwrap_or(Cost::of_leaf(true))),
+            Schema::Ref { name } => {
+                (self.known.get(name).copied()).ok_or_else(|| format!("{name} is not defined before it"))
+            }
             Schema::Union(union) => self.union(union.variants()),
             Schema::Array(array) => self.elements(&array.items),
             // A map's keys take bytes.
             Schema::Map(map) => self.cost(&map.types).map(Cost::behind_a_byte),
-            Schema::Fixed(fixed) => {
-                let cost = Cost::of_leaf(fixed.size > 0);
-                self.known.insert(fixed.name.clone(), cost);
+            Schema::Fixed(fixed) | Schema::Duration(fixed) | Schema::Uuid(UuidSchema::Fixed(fixed)) => {
+                self.fixed(fixed)
+            }
+            Schema::Decimal(decimal) => match &decimal.inner {
+                InnerDecimalSchema::Fixed(fixed) => self.fixed(fixed),
+                InnerDecimalSchema::Bytes => Ok(Cost::of_leaf(true)),
+            },
+            Schema::Enum(symbols) => {
+                let cost = Cost::of_leaf(true);
+                self.known.insert(symbols.name.clone(), cost);
                 Ok(cost)
             }
             Schema::Null => Ok(Cost::of_leaf(false)),
@@ -107,6 +117,16 @@ impl Check {
             ));
         }
         self.known.insert(record.name.clone(), cost);
+        Ok(cost)
+    }
+
+    /// The library makes room for them before it has seen one.
+    fn fixed(&mut self, fixed: &FixedSchema) -> Result<Cost, String> {
+        if fixed.size > ALLOCATION_MAX_BYTES {
+            return Err(format!("{} has more than {ALLOCATION_MAX_BYTES} bytes", fixed.name));
+        }
+        let cost = Cost::of_leaf(fixed.size > 0);
+        self.known.insert(fixed.name.clone(), cost);
         Ok(cost)
     }
 
@@ -172,11 +192,29 @@ mod tests {
         for items in [
             r#""null""#,
             r#"{ "type": "fixed", "name": "F", "size": 0 }"#,
+            r#"{ "type": "fixed", "name": "F", "size": 0, "logicalType": "decimal", "precision": 1 }"#,
             r#"{ "type": "record", "name": "Empty", "fields": [] }"#,
             r#"{ "type": "record", "name": "Nulls", "fields": [ { "name": "n", "type": "null" } ] }"#,
         ] {
             let refused = check(&format!(r#"{{ "type": "array", "items": {items} }}"#));
             assert!(refused.is_err(), "{items}");
+        }
+    }
+
+    #[test]
+    fn bytes_of_a_fixed_number_are_no_more_than_a_text_may_have() {
+        let sized = |size: usize, meaning: &str| {
+            check(&format!(
+                r#"{{ "type": "fixed", "name": "F", "size": {size}{meaning} }}"#
+            ))
+        };
+        let decimal = r#", "logicalType": "decimal", "precision": 3"#;
+        for meaning in ["", decimal] {
+            assert_eq!(sized(ALLOCATION_MAX_BYTES, meaning), Ok(()), "{meaning}");
+            for size in [ALLOCATION_MAX_BYTES + 1, 1 << 62] {
+                let refused = sized(size, meaning).expect_err("too many");
+                assert_eq!(refused, "F has more than 1048576 bytes", "{meaning}");
+            }
         }
     }
 
@@ -193,6 +231,7 @@ mod tests {
             assert_eq!(check(field), Ok(()), "{field}");
         }
     }
+
     /// A record whose fields define `number` records, each by `fields` of the one before it.
     fn chain(number: usize, first: &str, fields: impl Fn(usize) -> String) -> Result<(), String> {
         let definitions = (1..number).map(|n| {
@@ -259,5 +298,13 @@ mod tests {
         used(r#"{ "type": "record", "name": "E", "fields": [] }"#, "E").expect_err("no bytes");
         used(r#"{ "type": "fixed", "name": "F", "size": 1 }"#, "F").expect("a byte each");
         used(r#"{ "type": "enum", "name": "E", "symbols": ["A"] }"#, "E").expect("a byte each");
+        let decimal = |size| {
+            format!(r#"{{ "type": "fixed", "name": "D", "size": {size}, "logicalType": "decimal", "precision": 2 }}"#)
+        };
+        used(&decimal(2), "D").expect("two bytes each");
+        used(&decimal(0), "D").expect_err("no bytes");
+        // An alias stands for what is defined under another name, and the library takes it for a definition here.
+        let named = r#"{ "type": "record", "name": "X", "namespace": "", "aliases": ["n.X"], "fields": [] }"#;
+        assert_eq!(used(named, "X"), Err("n.X is not defined before it".to_owned()));
     }
 }
