@@ -66,6 +66,11 @@ impl Road {
         self.response_timeout + self.wait(headers).unwrap_or_default()
     }
 
+    /// Whoever waits for an order's end costs nothing meanwhile, once the order is placed.
+    fn waits(&self, headers: &HeaderMap) -> bool {
+        self.wait(headers).is_some_and(|wait| !wait.is_zero())
+    }
+
     fn wait(&self, headers: &HeaderMap) -> Option<Duration> {
         match self.upstream.service {
             Service::Orders => prefer::wait(headers),
@@ -96,10 +101,8 @@ impl Proxy {
         let road = self.roads.iter().find(|road| road.upstream.service == service);
         let road = road.ok_or_else(|| Problem::new(Code::NotFound, "no such path"))?;
         check_count(request.headers())?;
-        // Whoever waits for an order's end costs nothing meanwhile, once the order is placed.
-        let waits = road.wait(request.headers()).is_some_and(|wait| !wait.is_zero());
         let is_one_order = request.uri().path().starts_with("/orders/");
-        if !(waits && is_one_order) {
+        if !(is_one_order && road.waits(request.headers())) {
             road.room.look()?;
         }
         let user = self.admission.admit(&request, standing).await?;
@@ -107,8 +110,6 @@ impl Proxy {
             Method::GET => Bytes::new(),
             _ => json_body::read(&mut request, self.body_timeout).await?,
         };
-        // Taken once all of it is here: whoever sends slowly takes no room.
-        let _place = (!waits).then(|| road.room.enter()).transpose()?;
         let path = request.uri().path_and_query().cloned();
         let mut headers = std::mem::take(request.headers_mut());
         let added = Added {
@@ -120,6 +121,8 @@ impl Proxy {
         prepare_request(&mut headers, added);
         // Of what is sent, not of what came: `Connection` may have named the key, and then the service never sees it.
         let twice = Twice::of(request.method(), &headers);
+        // Taken once all of it is here: whoever sends slowly takes no room.
+        let _place = (!road.waits(&headers)).then(|| road.room.enter()).transpose()?;
         let outgoing = Outgoing {
             method: request.method().clone(),
             uri: road
@@ -228,7 +231,13 @@ impl Failure {
                 Code::UpstreamTimeout,
                 "the service has not answered in time; look before you repeat",
             ),
-            Self::Broken(_) => Problem::new(Code::UpstreamUnreachable, "the service cannot be reached; try again"),
+            Self::Broken(error) if error.is_connect() => {
+                Problem::new(Code::UpstreamUnreachable, "the service cannot be reached; try again")
+            }
+            Self::Broken(_) => Problem::new(
+                Code::UpstreamUnreachable,
+                "the service has hung up without an answer; look before you repeat",
+            ),
         }
     }
 }

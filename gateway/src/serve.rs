@@ -1,8 +1,8 @@
 //! Puts the gateway together.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::CONTENT_SECURITY_POLICY;
 use http_kit::admin::{self, plain};
 use http_kit::front::Front;
@@ -140,7 +140,7 @@ fn proxy(
 
 /// What the gateway answers itself: health, the document, and the pages for people.
 fn own_routes(admin: Route, upstreams: [Upstream; 2], auth: Auth) -> Route {
-    let docs_page: Arc<str> = swagger_page().into();
+    let docs_page = Bytes::from(swagger_page());
     let document = move || {
         let documents = upstreams
             .each_ref()
@@ -152,7 +152,7 @@ fn own_routes(admin: Route, upstreams: [Upstream; 2], auth: Auth) -> Route {
     };
     let docs_page = move || {
         docs_page
-            .to_string()
+            .clone()
             .with_content_type("text/html; charset=utf-8")
             .with_header(CONTENT_SECURITY_POLICY, SWAGGER_UI)
             .into_response()

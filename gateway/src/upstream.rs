@@ -87,20 +87,26 @@ impl Upstream {
     /// Asks for readiness and, of an API, for the document, again and again.
     pub(crate) async fn watch(self, part: Part, interval: Duration, stopping: CancellationToken) {
         let client = client(Duration::from_secs(1));
+        // It may come back as another version.
+        let mut may_have_changed = true;
         while !stopping.is_cancelled() {
             match self.get(&client, "/health/ready").await {
                 Ok((StatusCode::OK, _)) => {
                     part.up();
-                    if self.document().is_none() {
+                    if may_have_changed || self.document().is_none() {
                         self.fetch_document(&client).await;
+                        may_have_changed = false;
                     }
                 }
                 Ok((status, _)) => {
                     part.down(&format!("it says {status}"));
-                    // It may come back as another version.
                     self.fetch_document(&client).await;
+                    may_have_changed = true;
                 }
-                Err(error) => part.down(&format!("{error:#}")),
+                Err(error) => {
+                    part.down(&format!("{error:#}"));
+                    may_have_changed = true;
+                }
             }
             tokio::time::sleep(interval).await;
         }

@@ -54,7 +54,7 @@ pub fn user_header(headers: &HeaderMap) -> Result<&HeaderValue, Problem> {
 #[derive(Clone, Debug)]
 pub struct GatewayOnly {
     mode: Mode,
-    credential: Option<HeaderValue>,
+    credentials: Vec<HeaderValue>,
 }
 
 impl GatewayOnly {
@@ -65,7 +65,7 @@ impl GatewayOnly {
     pub fn new(common: &CommonSettings) -> anyhow::Result<Self> {
         Ok(Self {
             mode: common.mode,
-            credential: common.credential()?,
+            credentials: common.credentials()?,
         })
     }
 
@@ -73,10 +73,11 @@ impl GatewayOnly {
     /// `unauthorized`: not the gateway.
     pub fn check(&self, request: &Request) -> Result<(), Problem> {
         let shown = request.headers().get(X_KASSA_INTERNAL).map(HeaderValue::as_bytes);
-        let is_gateway = match (&self.credential, shown) {
-            (Some(expected), Some(shown)) => equal_in_constant_time(expected.as_bytes(), shown),
-            _ => false,
+        let is_expected = |shown| {
+            let mut expected = self.credentials.iter();
+            expected.any(|expected| equal_in_constant_time(expected.as_bytes(), shown))
         };
+        let is_gateway = shown.is_some_and(is_expected);
         let from_here = request
             .remote_addr()
             .as_socket_addr()
@@ -135,6 +136,31 @@ mod tests {
                 "{values:?}"
             );
         }
+    }
+
+    #[test]
+    fn while_a_credential_is_exchanged_either_is_the_gateways() {
+        let common: CommonSettings = serde_json::from_value(serde_json::json!({
+            "listen": "127.0.0.1:0", "mode": "production",
+            "internal_credential": "new", "internal_credential_previous": "old",
+        }))
+        .expect("settings");
+        let services = GatewayOnly::new(&common).expect("two credentials");
+        let shows = |credential: &str| {
+            services
+                .check(&Request::builder().header(X_KASSA_INTERNAL, credential).finish())
+                .is_ok()
+        };
+        assert_eq!(["new", "old", "older", ""].map(shows), [true, true, false, false]);
+        let empty = CommonSettings {
+            internal_credential_previous: Some(String::new().into()),
+            ..common
+        };
+        let refused = GatewayOnly::new(&empty).expect_err("an empty one lets in whoever shows nothing");
+        assert!(
+            refused.to_string().starts_with("internal_credential_previous must be"),
+            "{refused}"
+        );
     }
 
     #[test]

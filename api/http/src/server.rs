@@ -5,6 +5,7 @@
 //! limits, and there are only so many connections.
 
 mod connection;
+mod open_files;
 mod pulse;
 mod socket;
 
@@ -89,6 +90,7 @@ pub async fn serve_within(
         format!("could not listen on {listen}; set another address with KASSA_LISTEN=… or --set listen=…")
     })?;
     info!("listening on http://{}", listener.local_addr()?);
+    open_files::raise_limit(limits.connections_max);
     let (token, turning_red) = (stopping.clone(), health.clone());
     tokio::spawn(async move {
         token.cancelled().await;

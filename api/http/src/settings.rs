@@ -45,6 +45,9 @@ pub struct CommonSettings {
     /// What the gateway shows to the services to prove itself.
     #[serde(default)]
     pub internal_credential: Option<Secret>,
+    /// What it showed before, which the services take as well while the one is exchanged for the other.
+    #[serde(default)]
+    pub internal_credential_previous: Option<Secret>,
     /// How long it goes on listening after a stop was asked for and ready has turned red, so that a balancer notices.
     #[serde(default)]
     pub drain_ms: u64,
@@ -59,12 +62,13 @@ pub struct CommonSettings {
     pub trace_sample_ratio: f64,
 }
 
-const COMMON_KEYS: [&str; 9] = [
+const COMMON_KEYS: [&str; 10] = [
     "listen",
     "log_filter",
     "log_format",
     "mode",
     "internal_credential",
+    "internal_credential_previous",
     "drain_ms",
     "stop_grace_ms",
     "otlp_endpoint",
@@ -79,8 +83,9 @@ fn default_trace_sample_ratio() -> f64 {
     1.0
 }
 
+/// More than the longest `Prefer: wait`: whoever waits through a stop of the gateway alone is answered.
 fn default_stop_grace_ms() -> u64 {
-    10_000
+    35_000
 }
 
 /// Log lines for people or for machines.
@@ -119,15 +124,26 @@ impl CommonSettings {
             );
             return Ok(None);
         };
-        let is_visible = !secret.expose().is_empty() && secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
-        anyhow::ensure!(
-            is_visible,
-            "internal_credential must be visible ASCII characters, at least one"
-        );
-        let mut value = HeaderValue::from_str(secret.expose())?;
-        value.set_sensitive(true);
-        Ok(Some(value))
+        shown("internal_credential", secret).map(Some)
     }
+
+    /// What the gateway may show: the credential, and the one before it.
+    ///
+    /// # Errors
+    /// As of [`Self::credential`], for each.
+    pub fn credentials(&self) -> anyhow::Result<Vec<HeaderValue>> {
+        let previous = self.internal_credential_previous.as_ref();
+        let previous = previous.map(|secret| shown("internal_credential_previous", secret));
+        Ok(self.credential()?.into_iter().chain(previous.transpose()?).collect())
+    }
+}
+
+fn shown(key: &str, secret: &Secret) -> anyhow::Result<HeaderValue> {
+    let is_visible = !secret.expose().is_empty() && secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    anyhow::ensure!(is_visible, "{key} must be visible ASCII characters, at least one");
+    let mut value = HeaderValue::from_str(secret.expose())?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// A value that is never printed.

@@ -19,6 +19,17 @@ use crate::settings::CommonSettings;
 /// The header that carries a trace (W3C Trace Context).
 pub const TRACEPARENT: &str = "traceparent";
 
+/// Whether a text has the form that W3C Trace Context gives it: version, trace, parent and flags in hexadecimal digits.
+#[must_use]
+pub fn is_traceparent(text: &str) -> bool {
+    let is_hex = |part: &str, digits: usize| {
+        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let parts: Vec<&str> = text.splitn(5, '-').collect();
+    matches!(parts[..], [version, trace, parent, flags]
+        if is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2))
+}
+
 static TRACING: OnceLock<(SdkTracerProvider, SdkTracer)> = OnceLock::new();
 
 /// Switches tracing on, if the settings name an endpoint.
@@ -155,6 +166,24 @@ impl Injector for Written {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_has_the_form_of_a_trace_parent_is_one() {
+        let whole = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert!(is_traceparent(whole));
+        let longer = format!("{whole}-00");
+        for text in [
+            "",
+            "t",
+            &whole[1..],
+            &whole[..54],
+            &longer,
+            &whole.to_uppercase(),
+            &whole.replace('-', "+"),
+        ] {
+            assert!(!is_traceparent(text), "{text}");
+        }
+    }
 
     #[test]
     fn while_tracing_is_off_a_hop_is_nothing() {

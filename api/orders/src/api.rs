@@ -6,6 +6,7 @@ use http_kit::idempotency_key::{idempotency_key, in_progress, key_reused};
 use http_kit::openapi::User;
 use http_kit::page;
 use http_kit::problem::{Code, Problem};
+use http_kit::trace::TRACEPARENT;
 use orders::queries::{PageKey, list_orders};
 use orders::timeline::find_timeline;
 use orders::{PlaceOrder, PlaceOrders};
@@ -178,7 +179,8 @@ impl OrdersApi {
 
     /// List your orders
     ///
-    /// Newest first, a page at a time: `Link` leads to the next one, and is not there on the last.
+    /// Newest first, a page at a time: `Link` leads to the next one, and is not there on the last. For a page of orders with one
+    /// status a thousand orders are looked at, so it may have few rows, or none, and still lead to a next one.
     #[oai(path = "/orders", method = "get", operation_id = "listOrders")]
     async fn list_orders(
         &self,
@@ -192,19 +194,22 @@ impl OrdersApi {
     ) -> poem::Result<ListAnswer> {
         let limit = page::limit(limit.0)?;
         let wanted = status.0.map(orders::OrderStatus::from);
-        let rows = match wanted {
-            Some(status) => list_orders(&self.pool, &user.0.0, status, cursor.0, limit + 1).await,
+        let found = match wanted {
+            Some(status) => list_orders(&self.pool, &user.0.0, status, cursor.0, limit + 1)
+                .await
+                .map(|found| (found.orders, found.looked_to)),
             None => {
                 let page = PageKey {
                     user_id: user.0.0,
                     before: cursor.0,
                     limit: limit + 1,
                 };
-                self.pages.find(page).await.map(Option::unwrap_or_default)
+                let orders = self.pages.find(page).await;
+                orders.map(|orders| (orders.unwrap_or_default(), None))
             }
         };
-        let mut rows = rows.map_err(Problem::from)?;
-        let next = page::cut(&mut rows, limit, |order| order.id);
+        let (mut rows, looked_to) = found.map_err(Problem::from)?;
+        let next = page::cut(&mut rows, limit, |order| order.id).or(looked_to);
         let query = wanted
             .map(|status| format!("&status={}", status.as_str()))
             .unwrap_or_default();
@@ -308,7 +313,7 @@ impl OrdersApi {
             amount,
             requested_at: Utc::now(),
         };
-        let traceparent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+        let traceparent = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
         StagedEvent::new(PaymentRequest::TOPIC, &event, codec, traceparent).map_err(|error| {
             error!("{error}");
             Problem::new(Code::InternalError, "the payment request could not be written")

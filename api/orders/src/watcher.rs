@@ -149,15 +149,22 @@ fn pause_after(question: Duration, quiet: Duration) -> Duration {
 }
 
 impl Waiting {
-    /// The order once it is closed; `None` if the process stops first.
+    /// The order once it is closed; `None` if the process stops first, or is stopping already.
     pub(crate) async fn closed(&mut self) -> Option<Order> {
-        let order = self.closed.wait_for(Option::is_some).await.ok()?;
-        order.clone()
+        tokio::select! {
+            biased;
+            closed = self.closed.wait_for(Option::is_some) => closed.ok()?.clone(),
+            () = self.watcher.stopping.cancelled() => None,
+        }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        if self.closed.has_changed().is_err() {
+            // It was told, so its place is gone; if there is one for this order, it is another's.
+            return;
+        }
         let mut waiting = self.watcher.waiting();
         // The last one to wait for this order: this receiver is still counted.
         if waiting

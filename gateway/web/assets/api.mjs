@@ -24,7 +24,9 @@ export async function call(path, { user, method = 'GET', body, key, signal } = {
   if (body) headers.set('Content-Type', 'application/json');
   const options = { method, headers, body: body && JSON.stringify(body) };
   const { response, data } = await exchange(path, options, { signal });
-  if (!response.ok) throw new Problem(response.status, data, response.headers.get('Retry-After'));
+  if (!response.ok) throw new Problem(response.status, data ?? {}, response.headers.get('Retry-After'));
+  // A network that wants a sign-in first answers for everybody.
+  if (!data) throw new NoAnswer(new TypeError(`an answer ${response.status} without JSON is none of the gateway's`));
   return { status: response.status, data, next: nextPage(response.headers.get('Link')) };
 }
 
@@ -41,7 +43,7 @@ export async function post(path, { user, body, key, signal, onWait = () => {} })
   }
 }
 
-/** A fetch, read to its end: a response with its JSON whatever its status, NoAnswer, or the reason of `signal`. */
+/** A fetch, read to its end: a response with its JSON (none: null) whatever its status, NoAnswer, or the reason of `signal`. */
 export async function exchange(path, options, { signal, timeoutMs = TIMEOUT_MS } = {}) {
   const ender = new AbortController();
   const end = () => ender.abort();
@@ -52,7 +54,7 @@ export async function exchange(path, options, { signal, timeoutMs = TIMEOUT_MS }
     const response = await fetch(path, { ...options, signal: ender.signal, cache: 'no-store', credentials: 'omit' });
     const isJson = (response.headers.get('Content-Type') ?? '').includes('json');
     const text = await response.text();
-    const data = isJson && text ? JSON.parse(text) : {};
+    const data = isJson && text ? JSON.parse(text) : null;
     tellReach(true);
     return { response, data };
   } catch (cause) {

@@ -14,9 +14,9 @@ export class Problem extends Error {
     this.fields = new Map(errors.map(({ pointer, detail }) => [String(pointer).slice(1), sentence(detail)]));
   }
 
-  /** Whether the same request may be answered differently in a moment. */
+  /** Whether the same request may be answered differently in a moment. After any 5xx it may have been done, whoever said so. */
   get isTemporary() {
-    return [429, 502, 503, 504].includes(this.status) || this.code === 'idempotency_in_progress';
+    return this.status === 429 || this.status >= 500 || this.code === 'idempotency_in_progress';
   }
 }
 

@@ -97,7 +97,20 @@ pub async fn list_pages(pool: &PgPool, pages: &[PageKey]) -> Result<HashMap<Page
     Ok(found.filter(|(_, orders)| !orders.is_empty()).collect())
 }
 
-/// A page of a user's orders with one status, newest first: those before `before`, `limit` at most.
+/// Orders that are looked at for a page of those with one status. Without a limit, a user with a million paid orders who asks
+/// for those that were declined would have all of them read, and everybody else would wait.
+pub const LOOKED_AT_MAX: u32 = 1_000;
+
+/// Orders with one status, and how far it was looked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrdersWithStatus {
+    /// Newest first.
+    pub orders: Vec<Order>,
+    /// The last of [`LOOKED_AT_MAX`] orders that were looked at; none if there were fewer.
+    pub looked_to: Option<Uuid>,
+}
+
+/// A user's orders with one status: of [`LOOKED_AT_MAX`] before `before`, `limit` at most.
 ///
 /// # Errors
 /// [`StoreError::Transient`]: the database did not answer.
@@ -107,21 +120,35 @@ pub async fn list_orders(
     status: OrderStatus,
     before: Option<Uuid>,
     limit: u32,
-) -> Result<Vec<Order>, StoreError> {
+) -> Result<OrdersWithStatus, StoreError> {
+    let before = before.unwrap_or(Uuid::max());
+    let doing = "could not list the orders";
+    // The end first: orders that come meanwhile are before it.
+    let looked_to: Option<Uuid> = answered(
+        doing,
+        sqlx::query_scalar("select id from orders where user_id = $1 and id < $2 order by id desc offset $3 limit 1")
+            .bind(user_id)
+            .bind(before)
+            .bind(i64::from(LOOKED_AT_MAX) - 1)
+            .fetch_optional(pool),
+    )
+    .await?;
     let rows: Vec<OrderRow> = answered(
-        "could not list the orders",
+        doing,
         sqlx::query_as(
             "select id, user_id, amount, description, status, status_reason, created_at, updated_at
            from orders
-          where user_id = $1 and id < $2 and status = $3
-          order by id desc limit $4",
+          where user_id = $1 and id < $2 and id >= $3 and status = $4
+          order by id desc limit $5",
         )
         .bind(user_id)
-        .bind(before.unwrap_or(Uuid::max()))
+        .bind(before)
+        .bind(looked_to.unwrap_or(Uuid::nil()))
         .bind(status.as_str())
         .bind(i64::from(limit))
         .fetch_all(pool),
     )
     .await?;
-    rows.into_iter().map(OrderRow::into_order).collect()
+    let orders = rows.into_iter().map(OrderRow::into_order).collect::<Result<_, _>>()?;
+    Ok(OrdersWithStatus { orders, looked_to })
 }

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use futures_util::future::join_all;
-use orders::queries::{PageKey, find_closed, find_orders, list_orders, list_pages};
+use orders::queries::{LOOKED_AT_MAX, PageKey, find_closed, find_orders, list_orders, list_pages};
 use orders::{MemoryClosing, MemoryPlaceOrders, OrderStatus, PlaceOrder, PlaceOrders, Placed};
 use schemas::{Codec, PaymentRequest};
 use sqlx::PgPool;
@@ -279,9 +279,10 @@ fn a_user_sees_only_their_own_orders_newest_first() {
         assert_eq!(seen(&all), newest_first);
         assert!(!pages.contains_key(&nobodys));
         let of_status = async |status| {
-            list_orders(pool, "alice", status, Some(newest_first[0]), 3)
-                .await
-                .expect("read")
+            let found = list_orders(pool, "alice", status, Some(newest_first[0]), 3).await;
+            let found = found.expect("read");
+            assert_eq!(found.looked_to, None);
+            found.orders
         };
         assert_eq!(of_status(OrderStatus::Finished).await, []);
         let new: Vec<Uuid> = of_status(OrderStatus::New).await.iter().map(|order| order.id).collect();
@@ -290,6 +291,38 @@ fn a_user_sees_only_their_own_orders_newest_first() {
         let there = find_orders(pool, &[seen[0], Uuid::nil(), seen[0]]).await.expect("read");
         let there: Vec<_> = there.iter().map(|order| (order.id, order.user_id.as_str())).collect();
         assert_eq!(there, [(seen[0], "alice")]);
+    });
+}
+
+#[test]
+fn a_page_of_a_status_looks_at_so_many_orders_and_says_where_it_was() {
+    let database = database();
+    database.block_on(async {
+        let pool = database.pool();
+        let more = LOOKED_AT_MAX as usize + 2;
+        let batch: Vec<PlaceOrder> = (0..more).map(|_| order("alice", "1.00", None)).collect();
+        PlaceOrders::new(pool.clone()).commit(&batch).await.expect("placed");
+        let newest_first: Vec<Uuid> = batch.iter().rev().map(|order| order.order_id).collect();
+        let last = newest_first[LOOKED_AT_MAX as usize - 1];
+        for finished in [last, newest_first[more - 1]] {
+            let close = sqlx::query("update orders set status = 'FINISHED' where id = $1").bind(finished);
+            close.execute(pool).await.expect("closed");
+        }
+        let page = async |before| {
+            let found = list_orders(pool, "alice", OrderStatus::Finished, before, 10)
+                .await
+                .expect("read");
+            (
+                found.orders.iter().map(|order| order.id).collect::<Vec<_>>(),
+                found.looked_to,
+            )
+        };
+        assert_eq!(page(None).await, (vec![last], Some(last)));
+        assert_eq!(page(Some(last)).await, (vec![newest_first[more - 1]], None));
+        let new = list_orders(pool, "alice", OrderStatus::New, None, 3)
+            .await
+            .expect("read");
+        assert_eq!((new.orders.len(), new.looked_to), (3, Some(last)));
     });
 }
 

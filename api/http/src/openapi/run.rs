@@ -1,7 +1,6 @@
 //! The whole `main` of a front, once its routes and its document are there.
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use poem::{Endpoint, IntoResponse as _, Route, get};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -41,16 +40,12 @@ impl<E: Endpoint + 'static> FrontService<E> {
     /// # Errors
     /// The address cannot be listened on; outside demo mode, no credential by which the gateway is known.
     pub async fn serve(self, common: &CommonSettings, stopping: CancellationToken) -> anyhow::Result<()> {
-        let document: Arc<str> = self.document.to_string().into();
-        let html: Arc<str> = swagger_page().into();
-        let json = move || {
-            document
-                .to_string()
-                .with_content_type("application/json")
-                .into_response()
-        };
+        // Shared by all answers, however long somebody takes to read one.
+        let document = Bytes::from(self.document.to_string());
+        let html = Bytes::from(swagger_page());
+        let json = move || document.clone().with_content_type("application/json").into_response();
         let page = move || {
-            html.to_string()
+            html.clone()
                 .with_content_type("text/html; charset=utf-8")
                 .into_response()
         };

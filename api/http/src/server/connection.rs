@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use poem::web::{LocalAddr, RemoteAddr};
 use poem::{Addr, Endpoint};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -54,6 +55,10 @@ impl<E: Endpoint + 'static> Connections<E> {
         }
     }
 
+    fn stall_timeout_ms(&self) -> u32 {
+        u32::try_from(self.limits.stall_timeout.as_millis()).unwrap_or(u32::MAX)
+    }
+
     /// Serves until either side closes, a limit has passed, or a request is done after a stop was asked for.
     pub(super) async fn serve(self: Arc<Self>, stream: TcpStream, peer: SocketAddr) {
         // Head and body leave in one piece; waiting for more would only delay it.
@@ -61,6 +66,10 @@ impl<E: Endpoint + 'static> Connections<E> {
             Ok(local) => Addr::from(local),
             Err(error) => return debug!("{peer} is gone already: {error}"),
         };
+        // Whoever is gone without a word takes what little is said to a stream, as far as can be seen from here.
+        if let Err(error) = set_tcp_user_timeout(&stream, self.stall_timeout_ms()) {
+            debug!("{peer}: {error}");
+        }
         let remote = Addr::from(peer);
         let pulse = Arc::new(Pulse::new(Instant::now()));
         let health = &self.health;

@@ -67,6 +67,33 @@ fn an_order_that_is_closed_already_is_told_at_once() {
 }
 
 #[test]
+fn who_waits_after_a_stop_was_asked_for_is_answered_at_once() {
+    test(async |pool, watcher| {
+        let order = place(&pool).await;
+        watcher.stopping.cancel();
+        // The watcher itself has ended by then, or is about to.
+        for _ in 0..3 {
+            assert_eq!(watcher.wait_for(order).closed().await, None);
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn whoever_was_told_gives_up_no_place_but_its_own() {
+    test(async |pool, watcher| {
+        let order = place(&pool).await;
+        let mut told = watcher.wait_for(order);
+        close(&pool, &[order]).await;
+        told.closed().await.expect("closed");
+        // Before the first has gone another one comes.
+        let mut next = watcher.wait_for(order);
+        drop(told);
+        assert!(next.closed().await.is_some());
+    });
+}
+
+#[test]
 fn a_thousand_waits_cost_one_question_at_a_time() {
     test(async |pool, watcher| {
         let mut ids = Vec::new();

@@ -21,7 +21,7 @@ function answerWith(...answers) {
     const [status, body] = answers[Math.min(asked.length, answers.length) - 1] ?? [];
     if (status === undefined) throw new TypeError('failed to fetch');
     const isStream = typeof body === 'string';
-    const type = isStream ? 'text/event-stream' : 'application/json';
+    const type = isStream ? (body.startsWith('<') ? 'text/html' : 'text/event-stream') : 'application/json';
     return new Response(status === 204 ? null : isStream ? body : JSON.stringify(body), {
       status,
       headers: { 'Content-Type': type },
@@ -60,6 +60,14 @@ test('a refusal is final', async () => {
   const asked = answerWith([400, { code: 'invalid_amount' }]);
   await assert.rejects(post('/orders', { user: 'alice', key: 'k' }), { code: 'invalid_amount' });
   assert.equal(asked.length, 1);
+});
+
+test('what is none of the gateway is no answer, and nobody knows whether it was done', async () => {
+  const asked = answerWith([200, '<html>Sign in</html>'], [520, '<html>'], [500, {}], [201, { id: 'o' }]);
+  const waits = [];
+  await post('/orders', { user: 'alice', key: 'k', onWait: (error) => waits.push(error.status ?? error.name) });
+  assert.deepEqual(waits, ['NoAnswer', 520, 500]);
+  assert.deepEqual(new Set(asked.map(({ key }) => key)), new Set(['k']));
 });
 
 test('an order is followed over its stream to the end', async () => {
