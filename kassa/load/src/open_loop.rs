@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use hyper::{StatusCode, Uri};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::generator::ORDER;
 use crate::http::Connection;
@@ -23,6 +23,9 @@ const UNDER_WAY_MAX: usize = 4_000;
 /// How long a connection may wait for its next request. Shorter than the gateway's limit, so that we are the one who
 /// closes: a request that meets the other side's farewell gets no answer.
 const KEPT_MAX: Duration = Duration::from_secs(30);
+
+/// Longer than any answer takes of a gateway that is there.
+const ANSWER_MAX: Duration = Duration::from_secs(90);
 
 /// How orders arrive.
 #[derive(Clone, Debug)]
@@ -115,7 +118,7 @@ pub(crate) async fn run(arrivals: &Arrivals) -> anyhow::Result<Outcome> {
             outcome.unsent += u64::from(is_counted);
         } else {
             let order = order(idle.clone(), arrivals, arrivals.users.choose(&mut random).clone(), at);
-            tasks.spawn(async move { (is_counted, order.await) });
+            tasks.spawn(async move { (is_counted, within_limit(order).await) });
         }
         while let Some(done) = tasks.try_join_next() {
             count(&mut outcome, done?);
@@ -125,6 +128,12 @@ pub(crate) async fn run(arrivals: &Arrivals) -> anyhow::Result<Outcome> {
         count(&mut outcome, done?);
     }
     Ok(outcome)
+}
+
+/// An answer that never comes is a broken connection, and no run that never ends.
+async fn within_limit(order: impl Future<Output = anyhow::Result<Answer>>) -> anyhow::Result<Answer> {
+    let late = || format!("no answer within {} s", ANSWER_MAX.as_secs());
+    timeout(ANSWER_MAX, order).await.with_context(late)?
 }
 
 fn count(outcome: &mut Outcome, (is_counted, answer): (bool, anyhow::Result<Answer>)) {

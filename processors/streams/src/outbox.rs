@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use event::{Event, SerializeError, Serializer};
 use http_kit::crash_point::CrashPoints as _;
+use http_kit::trace::is_traceparent;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -57,7 +58,8 @@ impl StagedEvent {
             key: event.key(),
             event_type: Cow::Borrowed(E::TYPE),
             subject: event.subject(),
-            traceparent: traceparent.map(str::to_owned),
+            // Of whatever length, it would be kept in the outbox and the topic.
+            traceparent: traceparent.filter(|text| is_traceparent(text)).map(str::to_owned),
             payload,
         })
     }

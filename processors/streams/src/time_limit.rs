@@ -21,7 +21,7 @@ use crate::state_store::StoreError;
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(3);
 /// How long a processor may take to load a batch's state, decide and save it: a few statements.
 pub(crate) const PROCESS_LIMIT: Duration = Duration::from_secs(4);
-/// How long the first rows of the outbox may take: there may be a million of them to sort.
+/// How long the next row of the outbox may take, once the first has come.
 pub(crate) const OUTBOX_LIMIT: Duration = Duration::from_secs(10);
 /// How long a connection that is given back may take to say that it is there; what it is still doing included.
 const RETURN_LIMIT: Duration = Duration::from_secs(2);

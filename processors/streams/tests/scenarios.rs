@@ -5,7 +5,7 @@ mod tally;
 use std::sync::Arc;
 
 use streams::event::LearnError;
-use streams::testing::{Delivery, InspectBackend, TestDatabase, TopologyTestDriver};
+use streams::testing::{Delivery, InspectBackend, RecordCounts, TestDatabase, TopologyTestDriver};
 use streams::{MemoryBackend, PgBackend, StateStore};
 use tally::{Committed, Counted, Json, MemorySums, NUMBERS, PgSums, SUMS, Sums, TABLE, topology};
 
@@ -218,6 +218,11 @@ scenario! { fn what_the_database_refuses_is_found_among_many(fresh) {
     assert_eq!(bench.sums().len(), 40);
     let stages: Vec<String> = bench.driver.dead_letters().into_iter().map(|(stage, _)| stage).collect();
     assert_eq!(stages, ["store", "store", "held"]);
+    // The counters are those of all the halves together, and of each delivery.
+    let once = RecordCounts { applied: 40, duplicates: 0, parked: 3, staged: 40 };
+    assert_eq!(bench.driver.record_counts(), once);
+    bench.driver.redeliver_last();
+    assert_eq!(bench.driver.record_counts(), RecordCounts { duplicates: 40, parked: 6, ..once });
 }}
 
 scenario! { fn a_parked_key_goes_on_in_its_own_order(fresh) {
@@ -228,7 +233,7 @@ scenario! { fn a_parked_key_goes_on_in_its_own_order(fresh) {
     assert_eq!(bench.published().len(), 1);
     // The cause goes away: the sum is smaller than it was.
     bench.driver.block_on(bench.store.shrink("a", 10));
-    bench.driver.replay_dead_letters();
+    assert_eq!(bench.driver.replay_dead_letters(), (3, 0));
     assert_eq!(bench.driver.dead_letters(), []);
     assert_eq!(bench.sum("a"), Some(113));
     assert_eq!(bench.published(), pairs(&[("a", 110), ("a", 111), ("a", 113)]));
@@ -255,8 +260,9 @@ scenario! { fn a_parked_key_keeps_its_order_for_months(fresh) {
 scenario! { fn a_record_that_fails_again_stays_parked(fresh) {
     let mut bench = fresh();
     bench.count("a", &[-1, 4], TOGETHER);
-    bench.driver.replay_dead_letters();
-    bench.driver.replay_dead_letters();
+    for _ in 0..2 {
+        assert_eq!(bench.driver.replay_dead_letters(), (0, 1));
+    }
     let stages: Vec<String> = bench.driver.dead_letters().into_iter().map(|(stage, _)| stage).collect();
     assert_eq!(stages, ["process", "held"]);
     assert_eq!(bench.sum("a"), None);

@@ -57,6 +57,8 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     );
     let placed = bench.system.books.count(since).await?.placed;
     bench.system.drain(since, placed).await?;
+    let turned_away = outcome.refused_us.len() as u64 + outcome.unsent;
+    let turned_away = 100.0 * turned_away as f64 / (placed + turned_away).max(1) as f64;
     let of = |figure: fn(&Look) -> f64| looks.iter().map(figure).collect::<Vec<_>>();
     let grown = |first: usize, last: usize| {
         let (first, last) = (looks[first], looks[last]);
@@ -66,6 +68,13 @@ pub(super) async fn measure(bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
     let (begin, middle, end) = (looks.len() / 3, looks.len() * 2 / 3, looks.len() - 1);
     Ok(vec![
         Row::new(NAME, "orders under load", "orders", vec![placed as f64]),
+        Row::new(
+            NAME,
+            "orders that were refused, or too many to send",
+            "%",
+            vec![turned_away],
+        )
+        .with_bar(Bar::AtMost(1.0, 0.0)),
         Row::new(
             NAME,
             "memory, last third over the middle third",

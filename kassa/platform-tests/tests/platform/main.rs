@@ -130,6 +130,7 @@ fn all(bench: &Arc<Bench>) -> Vec<Trial> {
         replays::a_stalled_consumer_that_wakes_up_writes_nothing,
         members::a_killed_processor_has_its_partitions_back_and_the_others_notice_nothing,
         members::a_processor_that_is_asked_to_stop_hands_its_partitions_over,
+        members::a_processor_that_is_left_without_partitions_is_ready,
         members::of_two_processes_with_one_name_the_older_one_ends,
         dead_letters::bad_records_are_parked_and_harm_nobody,
         dead_letters::a_parked_record_is_applied_once_its_cause_is_gone,

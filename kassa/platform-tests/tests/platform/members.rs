@@ -65,6 +65,31 @@ pub(crate) async fn of_two_processes_with_one_name_the_older_one_ends(platform: 
     platform.tables.check().await
 }
 
+/// One more than there are partitions: it waits for somebody's place, and is as healthy as they are.
+pub(crate) async fn a_processor_that_is_left_without_partitions_is_ready(platform: &Platform) -> anyhow::Result<()> {
+    for _ in 0..4 {
+        platform.stack.add_replica(PROCESSOR)?;
+    }
+    eventually(SOON, "each of four holds one", async || {
+        let mut holders = 0;
+        for replica in 0..5 {
+            let changes = changes(platform, replica).await?;
+            holders += usize::from(
+                changes
+                    .last()
+                    .is_some_and(|last| last.starts_with("holding 1 partitions")),
+            );
+        }
+        Ok(holders == 4)
+    })
+    .await?;
+    platform.all_ready().await?;
+    for _ in 0..4 {
+        platform.stack.remove_replica(PROCESSOR);
+    }
+    works(platform).await
+}
+
 /// Whether orders go through, and the books are right.
 async fn works(platform: &Platform) -> anyhow::Result<()> {
     let users = platform.users("member", 2, "100.00").await?;

@@ -5,7 +5,7 @@
 //! position; a revoke cannot begin while a transaction is in flight on that thread.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -101,6 +101,8 @@ pub(crate) struct AssignmentContext {
     // State.
     held: Mutex<HashMap<TopicPartition, Held>>,
     group: Mutex<GroupState>,
+    /// Callbacks so far. A poll ends with each of them as if nothing had come.
+    pub(super) called_back: AtomicU64,
     pub(super) wake: Arc<Wake>,
 }
 
@@ -111,6 +113,7 @@ impl AssignmentContext {
             consumer: OnceLock::new(),
             held: Mutex::default(),
             group: Mutex::default(),
+            called_back: AtomicU64::default(),
             wake: Arc::default(),
         }
     }
@@ -189,6 +192,7 @@ impl AssignmentContext {
 
 impl ConsumerContext for AssignmentContext {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, err: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        self.called_back.fetch_add(1, Ordering::Relaxed);
         match err {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => self.take(consumer, partitions),
             _ => self.give_back(consumer, partitions),
@@ -206,10 +210,12 @@ impl ClientContext for AssignmentContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.called_back.fetch_add(1, Ordering::Relaxed);
         debug!("kafka: {error}: {reason}");
     }
 
     fn stats(&self, statistics: Statistics) {
+        self.called_back.fetch_add(1, Ordering::Relaxed);
         let lags = statistics.topics.values().flat_map(|topic| topic.partitions.values());
         // -1 of a partition that is not ours.
         let lag: i64 = lags.map(|partition| partition.consumer_lag.max(0)).sum();

@@ -1,6 +1,7 @@
 //! Reads the partitions that the group gives to this member, one queue per partition, one batch out of all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -101,16 +102,20 @@ impl KafkaConsumer {
         self.consumer.subscribe(&self.topics)
     }
 
-    /// Runs the callbacks that are due; false if a record came with them, which must not happen.
+    /// Runs the callbacks that are due, all of them: what was said while this thread was away is no news when it is read.
+    /// False if a record came with them, which must not happen.
     fn serve_events(&self) -> bool {
+        let called_back = || self.consumer.context().called_back.load(Ordering::Relaxed);
         let mut clean = true;
-        while let Some(result) = self.consumer.poll(Duration::ZERO) {
-            match result {
-                Ok(_) => clean = false,
-                Err(error) => debug!("kafka: {error}"),
+        loop {
+            let before = called_back();
+            match self.consumer.poll(Duration::ZERO) {
+                Some(Ok(_)) => clean = false,
+                Some(Err(error)) => debug!("kafka: {error}"),
+                None if called_back() == before => return clean,
+                None => {}
             }
         }
-        clean
     }
 
     /// Takes from each queue in turn, so that a full one does not starve the others.

@@ -17,15 +17,28 @@ pub(super) fn group_state(statistics: &Statistics) -> GroupState {
     // A member that is joining may wait at the coordinator for long, for the others to join; one that has joined only
     // sends it heartbeats.
     let is_away = joined && brokers().any(|broker| is_coordinator(broker) && is_silent(broker));
+    let is_reached = if brokers().any(|broker| is_real(broker) && is_up(broker)) {
+        brokers().any(answers)
+    } else {
+        // A member that was never given a partition has a connection to its coordinator, and to no broker by its number.
+        joined && brokers().any(|broker| is_coordinator(broker) && is_up(broker))
+    };
     GroupState {
-        broker_up: !is_away && brokers().any(answers),
+        broker_up: !is_away && is_reached,
         joined,
     }
 }
 
 fn answers(broker: &Broker) -> bool {
-    let is_real = broker.nodeid >= 0 && !is_coordinator(broker);
-    broker.state == "UP" && is_real && !is_silent(broker)
+    is_real(broker) && is_up(broker) && !is_silent(broker)
+}
+
+fn is_real(broker: &Broker) -> bool {
+    broker.nodeid >= 0 && !is_coordinator(broker)
+}
+
+fn is_up(broker: &Broker) -> bool {
+    broker.state == "UP"
 }
 
 /// It has an entry of its own, beside that of the broker which it is.
@@ -63,6 +76,36 @@ mod tests {
         assert!(state("steady", nothing_to_fetch, (1, JUST_NOW)).broker_up);
         let state = state("steady", nothing_to_fetch, (1, LONG_AGO));
         assert!(state.joined && !state.broker_up, "{state:?}");
+    }
+
+    #[test]
+    fn a_member_that_was_never_given_a_partition_hears_its_coordinator_alone() {
+        let state = |join_state: &str, coordinator: (i64, i64), is_connected: bool| {
+            let mut coordinator = broker("logical", -1, coordinator);
+            if !is_connected {
+                coordinator.state = "INIT".to_owned();
+            }
+            let brokers = [
+                broker("configured", -1, (0, JUST_NOW)),
+                Broker {
+                    state: "INIT".to_owned(),
+                    ..broker("learned", 1, (0, -1))
+                },
+                coordinator,
+            ];
+            group_state(&Statistics {
+                brokers: (0..).map(|number: u8| number.to_string()).zip(brokers).collect(),
+                cgrp: Some(ConsumerGroup {
+                    join_state: join_state.to_owned(),
+                    ..ConsumerGroup::default()
+                }),
+                ..Statistics::default()
+            })
+        };
+        assert!(state("steady", (0, JUST_NOW), true).broker_up);
+        assert!(!state("steady", (1, LONG_AGO), true).broker_up);
+        assert!(!state("steady", (0, JUST_NOW), false).broker_up);
+        assert!(!state("init", (0, JUST_NOW), true).broker_up);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Reads snapshots, and the events of a window in the order of their ids.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream};
@@ -24,17 +25,75 @@ pub(super) async fn current_snapshot(pool: &PgPool) -> Result<Snapshot, StoreErr
     Ok(text.parse().expect("Postgres prints snapshots that it reads"))
 }
 
+/// A window of more transactions than this is read partition by partition: after an hour without a broker it may hold ten
+/// million events, and to sort them all would take longer than anybody waits for the first of them.
+const SHORT: u64 = 1_000;
+/// How long the first event of a partition may take: there may be a million to sort. That the database answers at all is
+/// asked meanwhile, with each renewal of the lease.
+const SORT_LIMIT: Duration = Duration::from_secs(60);
+
 /// The events of a window after `after`, as they come from the server: a window may hold a million.
 pub(super) fn events<'a>(
     pool: &'a PgPool,
     window: &Window,
     after: i64,
 ) -> BoxStream<'a, Result<OutboxEvent, StoreError>> {
+    if window.to_xid().saturating_sub(window.lowest_xid()) <= SHORT {
+        return events_between(pool, window, after, i64::MAX);
+    }
+    let window = window.clone();
+    let parts = parts(pool, window.clone(), after);
+    stream::once(parts)
+        .map_ok(|parts| stream::iter(parts).map(Ok))
+        .try_flatten()
+        .map_ok(move |ids| events_between(pool, &window, after.max(ids.start - 1), ids.end))
+        .try_flatten()
+        .boxed()
+}
+
+/// The ids of each partition that may have events of the window after `after`, in their order.
+async fn parts(pool: &PgPool, window: Window, after: i64) -> Result<Vec<Range<i64>>, StoreError> {
+    let numbers = sqlx::query_scalar(
+        "select number
+           from (select substring(c.relname from '[0-9]+$')::bigint as number
+                   from pg_inherits i join pg_class c on c.oid = i.inhrelid
+                  where i.inhparent = 'streams.outbox'::regclass) partition
+          cross join lateral (select from streams.outbox
+                               where (xid >= $1::text::xid8 and xid < $2::text::xid8 or xid = any($3::text[]::xid8[]))
+                                 and id > $4 and id >= number * $5 and id < (number + 1) * $5
+                               limit 1) one
+          order by number",
+    )
+    .bind(window.lowest_xid().to_string())
+    .bind(window.to_xid().to_string())
+    .bind(window.late().iter().map(u64::to_string).collect::<Vec<_>>())
+    .bind(after)
+    .bind(PARTITION)
+    .fetch_all(pool);
+    let doing = "could not look which partitions of the outbox are behind";
+    let numbers: Vec<i64> = within(SORT_LIMIT, doing, async {
+        numbers.await.map_err(|error| StoreError::from_sql(doing, error))
+    })
+    .await?;
+    let ids = |number: i64| number * PARTITION..(number + 1) * PARTITION;
+    Ok(numbers.into_iter().map(ids).collect())
+}
+
+/// As in `streams.extend_outbox`.
+const PARTITION: i64 = 1 << 20;
+
+/// The events of a window after the id `after` and before the id `before`.
+fn events_between<'a>(
+    pool: &'a PgPool,
+    window: &Window,
+    after: i64,
+    before: i64,
+) -> BoxStream<'a, Result<OutboxEvent, StoreError>> {
     let events = sqlx::query_as(
         "select id, event_id, topic, record_key, event_type, subject, traceparent, staged_at, payload
            from streams.outbox
           where (xid >= $1::text::xid8 and xid < $2::text::xid8 or xid = any($3::text[]::xid8[]))
-            and pg_visible_in_snapshot(xid, $4::text::pg_snapshot) and id > $5
+            and pg_visible_in_snapshot(xid, $4::text::pg_snapshot) and id > $5 and id < $6
           order by id",
     )
     .bind(window.lowest_xid().to_string())
@@ -42,12 +101,13 @@ pub(super) fn events<'a>(
     .bind(window.late().iter().map(u64::to_string).collect::<Vec<_>>())
     .bind(window.end.to_string())
     .bind(after)
+    .bind(before)
     .fetch(pool)
     .map_err(|error| StoreError::from_sql("could not read the outbox", error));
     // Each event in its time, for the publisher takes as long as the broker lets it.
-    stream::try_unfold(events, |mut events| async move {
-        let event = within(OUTBOX_LIMIT, "could not read the outbox", events.try_next()).await?;
-        Ok(event.map(|event| (event, events)))
+    stream::try_unfold((events, SORT_LIMIT), |(mut events, limit)| async move {
+        let event = within(limit, "could not read the outbox", events.try_next()).await?;
+        Ok(event.map(|event| (event, (events, OUTBOX_LIMIT))))
     })
     .boxed()
 }

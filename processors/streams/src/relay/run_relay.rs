@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Utc;
-use futures_util::TryStreamExt as _;
+use futures_util::stream::TryChunksError;
+use futures_util::{Stream, TryStreamExt as _};
 use http_kit::crash_point;
 use http_kit::health::Part;
 use metrics::{counter, gauge, histogram};
@@ -22,6 +23,7 @@ use crate::backoff::Backoff;
 use crate::error_chain::error_chain;
 use crate::pace::rest_after;
 use crate::seeded_bug::{self, Bug};
+use crate::state_store::StoreError;
 
 /// Events per call of the publisher; progress inside a window can be saved after each.
 const CHUNK: usize = 2_000;
@@ -54,6 +56,9 @@ pub(crate) struct Relay<O, P> {
     pub(crate) config: RelayConfig,
 }
 
+/// The database did not go on, and what it had said before of a chunk.
+type Unread = TryChunksError<OutboxEvent, StoreError>;
+
 /// Why a tenure ended.
 enum End {
     Stopping,
@@ -84,7 +89,8 @@ impl<O: Outbox, P: Publishers> Relay<O, P> {
                         pause.as_millis(),
                         error_chain(error.as_ref())
                     );
-                    self.pause(pause).await;
+                    // Whatever is staged meanwhile: what did not work would be tried again at each order.
+                    self.rest(pause).await;
                 }
             }
         }
@@ -211,12 +217,7 @@ impl<O: Outbox, P: Publishers> Publishing<'_, O, P> {
             .events(&window, tenure.progress.after)
             .try_chunks(CHUNK);
         let mut published = 0;
-        loop {
-            let chunk = match events.try_next().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                Err(error) => return Err(error.1.into()),
-            };
+        while let Some(chunk) = self.next_chunk(tenure, &mut events).await? {
             crash_point::pass("relay.read");
             self.publish_chunk(tenure, &window, &chunk).await?;
             published += chunk.len();
@@ -231,6 +232,25 @@ impl<O: Outbox, P: Publishers> Publishing<'_, O, P> {
             window_end: None,
         };
         Ok(published)
+    }
+
+    /// Waits for the database, which may have a million events to sort, and keeps the lease meanwhile.
+    async fn next_chunk(
+        &self,
+        tenure: &Tenure,
+        events: &mut (impl Stream<Item = Result<Vec<OutboxEvent>, Unread>> + Unpin),
+    ) -> anyhow::Result<Option<Vec<OutboxEvent>>> {
+        let mut reading = std::pin::pin!(events.try_next());
+        loop {
+            tokio::select! {
+                biased;
+                chunk = &mut reading => return chunk.map_err(|error| error.1.into()),
+                () = tokio::time::sleep(SAVE_EVERY) => {
+                    anyhow::ensure!(!self.relay.stopping.is_cancelled(), "stopping before the outbox was read");
+                    self.renew(tenure).await?;
+                }
+            }
+        }
     }
 
     async fn publish_chunk(
@@ -278,8 +298,7 @@ impl<O: Outbox, P: Publishers> Publishing<'_, O, P> {
                     let waited = started.elapsed().as_millis();
                     relay.health.down(&format!("Kafka has not acknowledged {} events for {waited} ms", chunk.len()));
                     anyhow::ensure!(!relay.stopping.is_cancelled(), "stopping before Kafka acknowledged");
-                    let kept = relay.outbox.renew(tenure, relay.config.lease_ms).await?;
-                    anyhow::ensure!(kept, "another relay has taken the outbox over");
+                    self.renew(tenure).await?;
                 }
             }
         }
@@ -291,5 +310,12 @@ impl<O: Outbox, P: Publishers> Publishing<'_, O, P> {
         }
         self.saved = Instant::now();
         Ok(self.relay.outbox.renew(tenure, self.relay.config.lease_ms).await?)
+    }
+
+    /// In the middle of a window, where losing the lease is an error like any other.
+    async fn renew(&self, tenure: &Tenure) -> anyhow::Result<()> {
+        let kept = self.relay.outbox.renew(tenure, self.relay.config.lease_ms).await?;
+        anyhow::ensure!(kept, "another relay has taken the outbox over");
+        Ok(())
     }
 }

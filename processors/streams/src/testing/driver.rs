@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use crate::backend::{Backend, MemoryBackend, MemoryTx};
-use crate::batch::{BatchError, BatchRunner, Epochs};
+use crate::batch::{BatchError, BatchReport, BatchRunner, Epochs, RetryReport};
 use crate::processor::Forward;
 use crate::record::{Header, RawRecord, TopicPartition};
 use crate::topology::Topology;
@@ -50,6 +50,19 @@ pub fn forward<O>(cause: Uuid) -> Forward<O> {
     Forward::new(Utc::now(), cause)
 }
 
+/// How many records came to what, as the service's counters would show it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecordCounts {
+    /// Decided, and their effect committed.
+    pub applied: usize,
+    /// Known to the inbox; nothing was done.
+    pub duplicates: usize,
+    /// Put aside as dead letters, those that wait behind one included.
+    pub parked: usize,
+    /// Events in the outbox because of them.
+    pub staged: usize,
+}
+
 /// Drives one topology as its only consumer, with one partition per topic.
 #[derive(Debug)]
 pub struct TopologyTestDriver<B: Backend> {
@@ -60,6 +73,7 @@ pub struct TopologyTestDriver<B: Backend> {
     topics: HashMap<String, Vec<RawRecord>>,
     last: Vec<RawRecord>,
     outputs_read: usize,
+    report: BatchReport,
 }
 
 impl TopologyTestDriver<MemoryBackend> {
@@ -97,6 +111,7 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
             topics: HashMap::new(),
             last: Vec::new(),
             outputs_read: 0,
+            report: BatchReport::default(),
         }
     }
 
@@ -199,22 +214,44 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
             .runtime
             .block_on(self.batches.run(self.now, &self.epochs, &[record]))
         {
-            Ok(_) => true,
+            Ok(report) => {
+                self.report += report;
+                true
+            }
             Err(BatchError::Fenced | BatchError::Transient(_)) => false,
             Err(error) => panic!("{error:?}"),
         }
     }
 
-    /// Asks for all pending dead letters to be tried again, and tries them.
+    /// What became of the records that were delivered so far, each time that they were; those that were parked and are
+    /// tried again are counted by [`Self::replay_dead_letters`].
+    #[must_use]
+    pub fn record_counts(&self) -> RecordCounts {
+        let BatchReport {
+            applied,
+            duplicates,
+            parked,
+            staged,
+        } = self.report;
+        RecordCounts {
+            applied,
+            duplicates,
+            parked,
+            staged,
+        }
+    }
+
+    /// Asks for all pending dead letters to be tried again, and tries them; how many were applied, and how many failed again.
     ///
     /// # Panics
     /// If the backend fails.
-    pub fn replay_dead_letters(&mut self) {
+    pub fn replay_dead_letters(&mut self) -> (usize, usize) {
         let retry = async {
             self.batches.backend().ask_for_replay().await;
             self.batches.retry_letters(self.now, &self.epochs, Duration::MAX).await
         };
-        self.runtime.block_on(retry).expect("the backend answers");
+        let RetryReport { applied, failed, .. } = self.runtime.block_on(retry).expect("the backend answers");
+        (applied, failed)
     }
 
     /// Stage and cause of each open dead letter.
@@ -278,7 +315,8 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
         for batch in records.chunks(how.batch) {
             for _ in 0..=usize::from(how.twice) {
                 let run = self.batches.run(self.now, &self.epochs, batch);
-                self.runtime
+                self.report += self
+                    .runtime
                     .block_on(run)
                     .unwrap_or_else(|error| panic!("the batch runs: {error:?}"));
             }

@@ -11,7 +11,7 @@ mod turns;
 
 pub use cluster::{CLUSTER_SCENARIOS, run_on_kafka};
 pub use database::TestDatabase;
-pub use driver::{Delivery, TopologyTestDriver, forward};
+pub use driver::{Delivery, RecordCounts, TopologyTestDriver, forward};
 pub use inspect::{InspectBackend, OpenLetter};
 pub use spoil::{KeyAndValue, spoil};
 pub use turns::{TakeTurns, begin_to_wait, goes_on};
