@@ -11,7 +11,7 @@ use poem::IntoEndpoint as _;
 use schemas::Registry;
 use serde::Deserialize;
 use streams::service::{pool, watch_database};
-use streams::{Batcher, BatcherConfig, Lookups, OutboxSignal};
+use streams::{Batcher, BatcherConfig, Lookups, OutboxSignal, keep_partitions_ahead};
 
 use crate::api::OrdersApi;
 use crate::codec::LateCodec;
@@ -74,6 +74,7 @@ pub async fn serve(common: CommonSettings, settings: ApiSettings) -> anyhow::Res
         settings.database_connections_max,
         "orders-api",
     )?;
+    tokio::spawn(keep_partitions_ahead(pool.clone(), stopping.clone()));
     tokio::spawn(watch_database(pool.clone(), health.part("database"), stopping.clone()));
     let limits = BatcherConfig {
         batch_max: settings.batch_max_requests,

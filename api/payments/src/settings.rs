@@ -10,7 +10,7 @@ use payments::{OpenAccounts, TopUpAccounts};
 use poem::IntoEndpoint as _;
 use serde::Deserialize;
 use streams::service::{pool, watch_database};
-use streams::{Batcher, BatcherConfig};
+use streams::{Batcher, BatcherConfig, keep_partitions_ahead};
 
 use crate::api::PaymentsApi;
 use crate::operations::{RULES, document, service};
@@ -67,6 +67,7 @@ pub async fn serve(common: CommonSettings, settings: ApiSettings) -> anyhow::Res
         settings.database_connections_max,
         "payments-api",
     )?;
+    tokio::spawn(keep_partitions_ahead(pool.clone(), stopping.clone()));
     tokio::spawn(watch_database(pool.clone(), health.part("database"), stopping.clone()));
     let limits = BatcherConfig {
         batch_max: settings.batch_max_requests,

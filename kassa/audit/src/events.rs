@@ -78,15 +78,32 @@ pub(crate) struct Underway {
 impl Delivery {
     /// An operator has it, or had it and answers for it.
     pub(crate) fn is_parked(&self, event: &Staged) -> bool {
-        self.parked.events.contains_key(&event.event) || self.parked.undecoded_keys.contains(&event.key)
+        self.parked.events.contains_key(&event.event)
+    }
+
+    /// What was neither applied nor parked, as far as the inbox remembers. Whose event a letter is that could not be decoded
+    /// cannot be told, so each of them stands for one event of its key, and for no more.
+    pub(crate) fn not_arrived(&self) -> Vec<&Staged> {
+        let mut undecoded = self.parked.undecoded.clone();
+        let mut is_undecoded = |event: &Staged| match undecoded.get_mut(&event.key) {
+            Some(letters @ 1..) => {
+                *letters -= 1;
+                true
+            }
+            _ => false,
+        };
+        let not_arrived = |event: &&Staged| {
+            !self.received.contains_key(&event.event)
+                && !self.is_parked(event)
+                && !self.parked.has_forgotten(event.event)
+                && !is_undecoded(event)
+        };
+        self.staged.iter().filter(not_arrived).collect()
     }
 
     pub(crate) fn underway(&self) -> Underway {
         let mut underway = Underway::default();
-        for event in &self.staged {
-            if self.received.contains_key(&event.event) || self.is_parked(event) {
-                continue;
-            }
+        for event in self.not_arrived() {
             if event.is_overdue {
                 underway.overdue.push(event.event);
             } else {

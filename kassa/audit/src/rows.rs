@@ -270,14 +270,25 @@ pub(crate) async fn received(
 pub(crate) struct Parked {
     /// Events with a letter: an operator has them, or had.
     pub(crate) events: IdMap<bool>,
-    /// Keys with a letter that could not be decoded: whose event it is cannot be told.
-    pub(crate) undecoded_keys: HashSet<Short>,
+    /// Letters by key that could not be decoded: whose event each is cannot be told.
+    pub(crate) undecoded: HashMap<Short, u32>,
     /// Keys with a letter that was not applied in the end.
     pub(crate) keys: HashSet<Short>,
     pub(crate) positions: HashMap<i32, i64>,
+    /// Days of which the inbox has a partition, since 1970.
+    pub(crate) remembered_days: HashSet<i64>,
 }
 
-/// `events` tells of each parked event whether one of its letters was discarded.
+impl Parked {
+    /// Whether the inbox has dropped the day of this event, a UUIDv7: what was received then is not known any more. An outbox
+    /// in which little happens keeps its events for longer.
+    pub(crate) fn has_forgotten(&self, event: u128) -> bool {
+        let day = i64::try_from(event >> 80).unwrap_or(i64::MAX) / (24 * 3600 * 1000);
+        !self.remembered_days.contains(&day) && self.remembered_days.iter().any(|remembered| *remembered > day)
+    }
+}
+
+/// `events` tells of each parked event whether all of its letters were discarded.
 pub(crate) async fn parked(snapshot: &mut Snapshot, group: &str, topic: &str) -> sqlx::Result<Parked> {
     let of = format!(
         "where subscription_id = (select id from streams.subscription where consumer_group = '{group}' and topic = '{topic}')"
@@ -288,7 +299,7 @@ pub(crate) async fn parked(snapshot: &mut Snapshot, group: &str, topic: &str) ->
     snapshot
         .copy(&decoded, |mut row| {
             let (event, is_discarded) = (row.uuid(), row.boolean());
-            *parked.events.entry(event).or_default() |= is_discarded;
+            *parked.events.entry(event).or_insert(true) &= is_discarded;
         })
         .await?;
     let keys = format!("select record_key, event_id is null from streams.dead_letter {of} and state <> 'replayed'");
@@ -297,10 +308,17 @@ pub(crate) async fn parked(snapshot: &mut Snapshot, group: &str, topic: &str) ->
             let key = short(row.text());
             parked.keys.insert(key);
             if row.boolean() {
-                parked.undecoded_keys.insert(key);
+                *parked.undecoded.entry(key).or_default() += 1;
             }
         })
         .await?;
+    let days: Vec<i64> = sqlx::query_scalar(
+        "select (to_date(substring(c.relname from '[0-9]{8}$'), 'YYYYMMDD') - date '1970-01-01')::bigint
+           from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'streams.inbox'::regclass",
+    )
+    .fetch_all(&mut *snapshot.tx)
+    .await?;
+    parked.remembered_days = days.into_iter().collect();
     let positions = format!("select partition, next_offset from streams.consumer_position {of}");
     snapshot
         .copy(&positions, |mut row| {

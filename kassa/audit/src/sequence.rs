@@ -79,10 +79,8 @@ impl Delivery {
     /// one that is neither will never be.
     fn passed_over(&self, offences: &mut Offences) {
         let mut waiting: HashMap<Short, Vec<&Staged>> = HashMap::new();
-        for event in &self.staged {
-            if !self.received.contains_key(&event.event) && !self.is_parked(event) {
-                waiting.entry(event.key).or_default().push(event);
-            }
+        for event in self.not_arrived() {
+            waiting.entry(event.key).or_default().push(event);
         }
         if waiting.is_empty() {
             return;

@@ -60,7 +60,7 @@ pub use lookups::{LookUp, Lookups};
 pub use outbox::{StagedEvent, append_to_outbox};
 pub use processor::{Forward, NoOutput, Processor, Reject};
 pub use record::{Header, RawRecord, Record, TopicPartition};
-pub use relay::OutboxSignal;
+pub use relay::{OutboxSignal, keep_partitions_ahead};
 pub use runner::{RunnerState, StateListener};
 pub use state_store::{StateStore, StoreError};
 pub use time_limit::{ANSWER_LIMIT, answered, end_refused};

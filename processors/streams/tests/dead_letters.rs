@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use streams::dead_letters::DeadLettersCommand;
 use streams::service::pool;
 use streams::testing::TestDatabase;
-use streams::{Backend as _, PgBackend, Retried};
+use streams::{Backend as _, PgBackend, Retried, TopicPartition};
 use uuid::Uuid;
 
 /// A held letter whose event is `days` old; its id, and the event's.
@@ -52,6 +52,62 @@ fn a_discarded_event_never_comes_back_however_old_its_letter_is() {
             let count: i64 = inbox.fetch_one(pool).await.expect("the inbox can be read");
             assert_eq!(count, remembered, "{days} days");
         }
+    });
+}
+
+#[test]
+fn a_copy_that_is_given_up_takes_nothing_from_the_letter_that_waits_before_it() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        let (first, event) = letter(pool, 0).await;
+        // Published twice, and so parked twice: the same event at another offset.
+        let copy = sqlx::query_scalar(
+            "insert into streams.dead_letter
+                 (subscription_id, partition, \"offset\", event_id, stage, state, holds_key, cause)
+             values (1, 0, 99, $1, 'held', 'held', true, 'a test') returning id",
+        );
+        let copy: i64 = copy.bind(event).fetch_one(pool).await.expect("parked");
+        let remembered = async || -> i64 {
+            let inbox = sqlx::query_scalar("select count(*) from streams.inbox where event_id = $1").bind(event);
+            inbox.fetch_one(pool).await.expect("the inbox can be read")
+        };
+        discard(pool, copy).await;
+        assert_eq!(remembered().await, 0_i64, "the first one is still to be applied");
+        discard(pool, first).await;
+        assert_eq!(remembered().await, 1_i64, "both are given up");
+    });
+}
+
+#[test]
+fn thousands_that_wait_behind_one_letter_are_looked_through_in_time() {
+    let database = TestDatabase::create(&[]);
+    database.block_on(async {
+        let pool = database.pool();
+        letters(pool, &[("hot", "pending", "rejected"), ("b", "held", "held")]).await;
+        let behind = "insert into streams.dead_letter
+                          (subscription_id, partition, \"offset\", record_key, stage, state, holds_key, cause)
+                      select 1, 0, n, 'hot', 'held', 'held', true, 'a test' from generate_series(10, 20000) n";
+        sqlx::query(behind).execute(pool).await.expect("parked");
+        let (backend, mine) = (PgBackend::new(pool.clone()), [TopicPartition::new("numbers", 0)]);
+        let due = async || -> Vec<i64> {
+            let due = backend
+                .due_letters("tally", &mine, 100)
+                .await
+                .expect("it answers in time");
+            due.into_iter().map(|letter| letter.id).collect()
+        };
+        // Whatever the planner knows: it would compare each with each, once it knows how many there are.
+        assert_eq!(due().await, [2]);
+        sqlx::query("analyze streams.dead_letter")
+            .execute(pool)
+            .await
+            .expect("analyzed");
+        assert_eq!(due().await, [2]);
+        set_state(pool, 1, "pending", "replaying").await;
+        assert_eq!(due().await, [1, 2]);
+        set_state(pool, 1, "replaying", "replayed").await;
+        assert_eq!(due().await, [2, 3], "the next of the key");
     });
 }
 

@@ -29,7 +29,8 @@ pub(crate) struct RetryReport {
 }
 
 impl<B: Backend> BatchRunner<B> {
-    /// Retries what is due until nothing is, or `budget` is used up: new records of other keys wait meanwhile.
+    /// Retries what is due until nothing is, or `budget` is used up: new records of other keys wait meanwhile. At least one
+    /// is tried, however long it took to find it.
     pub(crate) async fn retry_letters(
         &self,
         now: DateTime<Utc>,
@@ -48,7 +49,7 @@ impl<B: Backend> BatchRunner<B> {
                 return Ok(report);
             }
             for letter in due {
-                if started.elapsed() >= budget {
+                if report.applied + report.failed > 0 && started.elapsed() >= budget {
                     report.is_cut_short = true;
                     return Ok(report);
                 }

@@ -55,8 +55,8 @@ pub(super) async fn discard(pool: &PgPool, chosen: &Chosen, reason: &str, dry_ru
     Ok(())
 }
 
-/// The inbox remembers a discarded event, so that neither a replayed topic nor a restored outbox brings it back. It
-/// keeps the day of an open dead letter; one from before it did so is older than any topic.
+/// The inbox remembers a discarded event, so that neither a replayed topic nor a restored outbox brings it back; but not that
+/// of a copy, while another letter of the same event waits: that would be taken for one that was applied. It keeps the day of an open dead letter; one from before it did so is older than any topic.
 async fn give_up(pool: &PgPool, ids: &[i64], reason: &str) -> anyhow::Result<Vec<i64>> {
     let discarded = sqlx::query_scalar(
         "with given_up as (
@@ -66,6 +66,11 @@ async fn give_up(pool: &PgPool, ids: &[i64], reason: &str) -> anyhow::Result<Vec
              insert into streams.inbox (event_id, subscription_id, partition, \"offset\")
              select event_id, subscription_id, partition, \"offset\" from given_up
               where event_id is not null
+                and not exists (select from streams.dead_letter other
+                                 where other.event_id = given_up.event_id
+                                   and other.subscription_id = given_up.subscription_id
+                                   and other.state in ('pending', 'held', 'replaying')
+                                   and other.id not in (select id from given_up))
                 and to_regclass('streams.inbox_' || to_char(
                         to_timestamp(('x' || lpad(left(replace(event_id::text, '-', ''), 12), 16, '0'))::bit(64)::bigint / 1000.0)
                             at time zone 'UTC', 'YYYYMMDD')) is not null

@@ -5,10 +5,10 @@ use std::time::Duration;
 use metrics::{counter, gauge};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::state_store::StoreError;
-use crate::time_limit::answered;
+use crate::time_limit::{answered, within};
 
 /// How long events are kept.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Retention {
 
 const EXTEND_EVERY: Duration = Duration::from_secs(10);
 const DROP_EVERY_ROUNDS: u32 = 30;
+/// A million events are read before their partition is dropped, from a slow disk perhaps.
+const DROP_LIMIT: Duration = Duration::from_secs(60);
 
 /// Runs until the service stops. Several processes may do it at once.
 pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stopping: CancellationToken) {
@@ -40,14 +42,8 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
             Err(error) => warn!("{}", error.chain()),
         }
         if round % DROP_EVERY_ROUNDS == 0 {
-            let drop = async { drop_old(&pool, retention).await };
-            match answered("could not drop old partitions", drop).await {
-                Ok((0, 0, 0)) => {}
-                Ok((outbox, inbox, keys)) => {
-                    info!("dropped partitions: {outbox} of the outbox, {inbox} of the inbox, {keys} of request keys");
-                }
-                // A reader was in the way of a lock; the next round tries again.
-                Err(error) => warn!("{}", error.chain()),
+            for old in retention.all() {
+                drop_old(&pool, old, &stopping).await;
             }
         }
         round += 1;
@@ -58,11 +54,32 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
     }
 }
 
+/// Each in a statement of its own: what is wrong with one table keeps no other from growing.
 async fn extend(pool: &PgPool) -> Result<(), StoreError> {
-    let extend = "select streams.extend_outbox(), streams.extend_inbox(14, 14), streams.extend_request_keys(14)";
-    let extended = sqlx::query(extend).execute(pool);
-    answered("could not create partitions ahead", extended).await?;
-    Ok(())
+    let mut extended = Ok(());
+    for extend in [
+        "select streams.extend_outbox()",
+        "select streams.extend_inbox(14, 14)",
+        "select streams.extend_request_keys(14)",
+    ] {
+        let one = answered("could not create partitions ahead", sqlx::query(extend).execute(pool)).await;
+        extended = extended.and(one.map(|_| ()));
+    }
+    extended
+}
+
+/// Keeps partitions ahead of need for a service that writes to the outbox, or keeps request keys, and has no processor of
+/// its own beside it: it must be able to go on while that is away.
+pub async fn keep_partitions_ahead(pool: PgPool, stopping: CancellationToken) {
+    while !stopping.is_cancelled() {
+        if let Err(error) = extend(&pool).await {
+            debug!("{}", error.chain());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(EXTEND_EVERY) => {}
+            () = stopping.cancelled() => {}
+        }
+    }
 }
 
 /// The partitions of one table.
@@ -113,23 +130,72 @@ async fn count_open_letters(pool: &PgPool) -> Result<i64, StoreError> {
     answered("could not count the dead letters", count).await
 }
 
+/// What is dropped of one table, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Old {
+    table: &'static str,
+    query: &'static str,
+    hours: u32,
+}
+
+impl Retention {
+    pub(crate) fn all(self) -> [Old; 3] {
+        let old = |table, query, hours| Old { table, query, hours };
+        [
+            old(
+                "outbox",
+                "select streams.drop_old_outbox($1 * interval '1 hour')",
+                self.outbox_hours,
+            ),
+            old(
+                "inbox",
+                "select streams.drop_old_inbox($1 * interval '1 hour')",
+                self.inbox_days * 24,
+            ),
+            old(
+                "request_key",
+                "select streams.drop_old_request_keys($1 * interval '1 hour')",
+                self.request_key_hours,
+            ),
+        ]
+    }
+}
+
+/// Drops what is old of a table, one partition after the other; how many.
+pub(crate) async fn drop_old(pool: &PgPool, old: Old, stopping: &CancellationToken) -> u64 {
+    let mut dropped = 0;
+    while !stopping.is_cancelled() {
+        match within(DROP_LIMIT, "could not drop an old partition", drop_one(pool, old)).await {
+            Ok(true) => dropped += 1,
+            Ok(false) => break,
+            // A reader was in the way of a lock; the next round tries again.
+            Err(error) => {
+                warn!("{}: {}", old.table, error.chain());
+                break;
+            }
+        }
+    }
+    if dropped > 0 {
+        info!("dropped {dropped} old partitions of {}", old.table);
+        counter!("streams_partitions_dropped_total").increment(dropped);
+    }
+    dropped
+}
+
 /// In a transaction of its own that waits for no lock longer than 100 ms: writers queue behind a waiting lock.
-pub(crate) async fn drop_old(pool: &PgPool, retention: Retention) -> sqlx::Result<(i32, i32, i32)> {
-    let mut tx = pool.begin().await?;
+async fn drop_one(pool: &PgPool, old: Old) -> Result<bool, StoreError> {
+    let doing = "could not drop an old partition";
+    let failed = |error| StoreError::from_sql(doing, error);
+    let mut tx = pool.begin().await.map_err(failed)?;
     sqlx::query("set local lock_timeout = '100ms'")
         .execute(&mut *tx)
-        .await?;
-    let dropped: (i32, i32, i32) = sqlx::query_as(
-        "select streams.drop_old_outbox($1 * interval '1 hour'), streams.drop_old_inbox($2 * interval '1 day'),
-                streams.drop_old_request_keys($3 * interval '1 hour')",
-    )
-    .bind(f64::from(retention.outbox_hours))
-    .bind(f64::from(retention.inbox_days))
-    .bind(f64::from(retention.request_key_hours))
-    .fetch_one(&mut *tx)
-    .await?;
-    tx.commit().await?;
-    counter!("streams_partitions_dropped_total")
-        .increment(u64::try_from(dropped.0 + dropped.1 + dropped.2).unwrap_or(0));
-    Ok(dropped)
+        .await
+        .map_err(failed)?;
+    let dropped: i32 = sqlx::query_scalar(old.query)
+        .bind(f64::from(old.hours))
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(failed)?;
+    tx.commit().await.map_err(failed)?;
+    Ok(dropped > 0)
 }

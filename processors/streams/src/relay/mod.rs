@@ -28,6 +28,7 @@ use crate::state_store::StoreError;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use lease::Progress;
 pub(crate) use lease::Tenure;
+pub use maintenance::keep_partitions_ahead;
 pub(crate) use maintenance::{Retention, maintain_partitions};
 pub(crate) use pg_outbox::PgOutbox;
 pub(crate) use run_relay::{Relay, RelayConfig};

@@ -12,13 +12,20 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::lease::acquire;
-use super::maintenance::{Partitions, Retention, drop_old, look, maintain_partitions};
+use super::maintenance::{Partitions, Retention, drop_old, keep_partitions_ahead, look, maintain_partitions};
 use super::read_window::{current_snapshot, events, restamp_after_restore};
 use super::wake::{CHANNEL, listen};
 use super::window::Window;
 use super::{OutboxEvent, PgOutbox, Publish, PublishError, Publishers, Relay, RelayConfig};
 use crate::outbox::{StagedEvent, append_to_outbox};
 use crate::testing::TestDatabase;
+
+/// Whatever is published and not in use.
+const EVERYTHING: Retention = Retention {
+    outbox_hours: 0,
+    inbox_days: 0,
+    request_key_hours: 0,
+};
 
 fn staged(key: &str) -> StagedEvent {
     StagedEvent {
@@ -114,11 +121,7 @@ fn a_long_window_is_read_partition_by_partition() {
 fn partitions_go_only_when_they_are_published_and_old() {
     let database = TestDatabase::create(&[]);
     let pool = database.pool();
-    let old = Retention {
-        outbox_hours: 0,
-        inbox_days: 0,
-        request_key_hours: 0,
-    };
+    let old = EVERYTHING;
     database.block_on(async {
         stage(pool, "first").await;
         // The next event opens the next partition of 2^20.
@@ -127,16 +130,19 @@ fn partitions_go_only_when_they_are_published_and_old() {
             .await
             .expect("set");
         stage(pool, "second").await;
+        let dropped = async |retention: Retention| {
+            let mut dropped = Vec::new();
+            for old in retention.all() {
+                dropped.push(drop_old(pool, old, &CancellationToken::new()).await);
+            }
+            dropped
+        };
         let all_but_inbox = Retention {
             inbox_days: 30,
             request_key_hours: 48,
             ..old
         };
-        assert_eq!(
-            drop_old(pool, all_but_inbox).await.expect("dropped"),
-            (0, 0, 0),
-            "not published yet"
-        );
+        assert_eq!(dropped(all_but_inbox).await, [0; 3], "not published yet");
         sqlx::query("update streams.relay set published = pg_current_snapshot()")
             .execute(pool)
             .await
@@ -146,10 +152,12 @@ fn partitions_go_only_when_they_are_published_and_old() {
             inbox_days: 30,
             request_key_hours: 48,
         };
-        assert_eq!(drop_old(pool, kept).await.expect("dropped"), (0, 0, 0), "not old yet");
-        let (outbox, inbox, keys) = drop_old(pool, old).await.expect("dropped");
+        assert_eq!(dropped(kept).await, [0; 3], "not old yet");
+        let [outbox, inbox, keys] = dropped(old).await[..] else {
+            panic!("three tables");
+        };
         assert_eq!(outbox, 1);
-        assert!(inbox > 0, "the days before today are gone");
+        assert!(inbox > 1, "the days before today are gone, one after the other");
         assert_eq!(keys, 1, "yesterday's request keys are gone");
         let left: Vec<String> = sqlx::query_scalar("select record_key from streams.outbox")
             .fetch_all(pool)
@@ -222,6 +230,57 @@ fn a_partition_that_takes_an_event_while_it_is_dropped_stays() {
 }
 
 #[test]
+fn what_writes_to_several_tables_keeps_none_of_them_from_being_dropped() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        // Partitions of all three are due, and whoever holds the inbox wants the outbox next.
+        stage(pool, "old").await;
+        for next in [
+            "select setval('streams.outbox_id_seq', (1 << 20) + 5)",
+            "update streams.relay set published = pg_current_snapshot()",
+        ] {
+            sqlx::query(next).execute(pool).await.expect("done");
+        }
+        let mut batch = pool.begin().await.expect("a transaction");
+        sqlx::query("select count(*) from streams.inbox")
+            .execute(&mut *batch)
+            .await
+            .expect("read");
+        let stopping = CancellationToken::new();
+        let [outbox, inbox, keys] = EVERYTHING.all();
+        assert_eq!(drop_old(pool, outbox, &stopping).await, 1);
+        assert_eq!(drop_old(pool, inbox, &stopping).await, 0, "it is in use");
+        assert_eq!(drop_old(pool, keys, &stopping).await, 1);
+        append_to_outbox(&mut batch, &[staged("new")]).await.expect("staged");
+        batch.commit().await.expect("committed");
+        assert!(drop_old(pool, inbox, &stopping).await > 1);
+    });
+}
+
+#[test]
+fn a_service_without_a_processor_keeps_its_partitions_ahead() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    database.block_on(async {
+        // The last of the partitions is in use.
+        sqlx::query("select setval('streams.outbox_id_seq', 7 * (1 << 20) + 5)")
+            .execute(pool)
+            .await
+            .expect("set");
+        let stopping = CancellationToken::new();
+        let ahead = async || look(pool).await.expect("looked").iter().map(|table| table.ahead).min();
+        let watch = async {
+            while ahead().await < Some(7) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            stopping.cancel();
+        };
+        futures_util::join!(keep_partitions_ahead(pool.clone(), stopping.clone()), watch);
+    });
+}
+
+#[test]
 fn the_inbox_keeps_the_day_of_an_open_dead_letter() {
     let database = TestDatabase::create(&[]);
     let pool = database.pool();
@@ -234,10 +293,9 @@ fn the_inbox_keeps_the_day_of_an_open_dead_letter() {
                     values (1, 0, 0, $1, 'process', 'pending', true, 'a test')";
         sqlx::query(park).bind(id).execute(pool).await.expect("parked");
         let enter = "insert into streams.inbox (event_id, subscription_id, partition, \"offset\") values ($1, 1, 0, 0)";
-        sqlx::query("select streams.drop_old_inbox(interval '0')")
-            .execute(pool)
-            .await
-            .expect("dropped");
+        let [_, inbox, _] = EVERYTHING.all();
+        let stopping = CancellationToken::new();
+        assert!(drop_old(pool, inbox, &stopping).await > 1, "the other days");
         sqlx::query(enter)
             .bind(id)
             .execute(pool)
@@ -245,11 +303,7 @@ fn the_inbox_keeps_the_day_of_an_open_dead_letter() {
             .expect("its day is there");
         let settle = "update streams.dead_letter set state = 'replayed'";
         sqlx::query(settle).execute(pool).await.expect("settled");
-        let dropped: i32 = sqlx::query_scalar("select streams.drop_old_inbox(interval '0')")
-            .fetch_one(pool)
-            .await
-            .expect("dropped");
-        assert_eq!(dropped, 1);
+        assert_eq!(drop_old(pool, inbox, &stopping).await, 1);
     });
 }
 

@@ -26,6 +26,42 @@ const LETTERS_EVERY: Duration = Duration::from_millis(500);
 /// How long new records wait for parked ones that are tried again, before it is their turn.
 const LETTERS_BUDGET: Duration = Duration::from_millis(250);
 
+/// No more than a tenth of the time goes into looking, however many letters there are.
+const LETTERS_PART: u32 = 10;
+
+/// When parked records are looked at next.
+struct LettersDue {
+    at: Instant,
+    backoff: Backoff,
+    failed: bool,
+}
+
+impl LettersDue {
+    fn new() -> Self {
+        Self {
+            at: Instant::now() + LETTERS_EVERY,
+            backoff: Backoff::new(LETTERS_EVERY, Duration::from_secs(30)),
+            failed: false,
+        }
+    }
+
+    fn looked(&mut self, took: Duration, is_cut_short: bool) {
+        let pause = if is_cut_short {
+            Duration::ZERO
+        } else {
+            LETTERS_EVERY.max(took * LETTERS_PART)
+        };
+        self.at = Instant::now() + pause;
+        self.backoff.reset();
+        self.failed = false;
+    }
+
+    fn failed(&mut self) {
+        self.at = Instant::now() + self.backoff.next();
+        self.failed = true;
+    }
+}
+
 /// Consumes one topology's topics.
 pub(crate) struct Runner<B: Backend> {
     // Dependencies.
@@ -47,7 +83,7 @@ impl<B: Backend> Runner<B> {
     pub(crate) async fn consume(&self, consumer: impl Consumer) -> anyhow::Result<()> {
         let mut in_hand = PolledBatch::default();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
-        let mut letters_due = Instant::now() + LETTERS_EVERY;
+        let mut letters = LettersDue::new();
         while !self.stopping.is_cancelled() {
             if let Some(cause) = consumer.expelled() {
                 // No goodbye: the place that it would give up is the other's.
@@ -60,13 +96,22 @@ impl<B: Backend> Runner<B> {
                 in_hand = consumer.poll_batch(self.batch_max_records, POLL).await;
             }
             let started = Instant::now();
-            match self.work(&consumer, &in_hand, &mut letters_due).await {
+            let done = match self.work(&in_hand).await {
                 Ok(()) => {
                     let records = in_hand.records.len();
+                    // What is applied is not in hand any more, whatever becomes of the letters.
                     in_hand.records.clear();
                     self.status.nothing_in_hand();
+                    self.look_after_letters(&consumer, &mut letters).await.map(|()| records)
+                }
+                Err(cause) => Err(cause),
+            };
+            match done {
+                Ok(records) => {
                     backoff.reset();
-                    self.running_again(group.joined);
+                    if records > 0 || !letters.failed {
+                        self.running_again(group.joined);
+                    }
                     self.rest(rest_after(records, self.batch_max_records, started.elapsed()))
                         .await;
                 }
@@ -86,13 +131,8 @@ impl<B: Backend> Runner<B> {
         Ok(())
     }
 
-    /// Applies the batch in hand, and now and then what is parked.
-    async fn work(
-        &self,
-        consumer: &impl Consumer,
-        in_hand: &PolledBatch,
-        letters_due: &mut Instant,
-    ) -> Result<(), BatchError> {
+    /// Applies the batch in hand.
+    async fn work(&self, in_hand: &PolledBatch) -> Result<(), BatchError> {
         if !in_hand.rewinds.is_empty() {
             let group = self.batches.topology().name();
             self.batches.backend().rewind(group, &in_hand.rewinds).await?;
@@ -105,11 +145,28 @@ impl<B: Backend> Runner<B> {
             let report = run.await?;
             self.measure(in_hand.records.len(), report, started);
         }
-        if Instant::now() >= *letters_due {
-            *letters_due = Instant::now() + LETTERS_EVERY;
-            let epochs = consumer.epochs();
-            if !epochs.is_empty() && self.retry_letters(&epochs).await?.is_cut_short {
-                *letters_due = Instant::now();
+        Ok(())
+    }
+
+    /// Tries parked records again, now and then. If that does not work, new records do not wait for it.
+    async fn look_after_letters(&self, consumer: &impl Consumer, letters: &mut LettersDue) -> Result<(), BatchError> {
+        if Instant::now() < letters.at {
+            return Ok(());
+        }
+        let epochs = consumer.epochs();
+        if epochs.is_empty() {
+            letters.looked(Duration::ZERO, false);
+            return Ok(());
+        }
+        let started = Instant::now();
+        match self.retry_letters(&epochs).await {
+            Ok(report) => letters.looked(started.elapsed(), report.is_cut_short),
+            Err(BatchError::Fenced) => return Err(BatchError::Fenced),
+            Err(cause) => {
+                letters.failed();
+                let cause = error_chain(&cause);
+                warn!("could not look after the dead letters: {cause}");
+                self.status.enter(RunnerState::Paused, Some(cause));
             }
         }
         Ok(())

@@ -77,29 +77,37 @@ pub(super) async fn settle(tx: &mut PgTx, settled: &[(i64, Retried)]) -> Result<
 }
 
 /// A letter is due when it is asked for, or was held, and nothing open of its key stands before it.
+///
+/// The first of each key is found by sorting, which takes what it takes however many wait behind one key, and whatever the
+/// statistics say: looking for each letter whether another stands before it would take their square.
 pub(super) async fn due(
     pool: &PgPool,
     ids: &[i16],
     partitions: &[TopicPartition],
     max: usize,
 ) -> Result<Vec<DueLetter>, StoreError> {
-    let rows = answered("could not look for dead letters to replay", sqlx::query(
-        "select d.id, d.subscription_id, d.partition, d.\"offset\", d.record_key, d.record_value, d.headers, d.holds_key
-           from streams.dead_letter d
-           join unnest($1::smallint[], $2::integer[]) as mine(subscription_id, partition)
-             on mine.subscription_id = d.subscription_id and mine.partition = d.partition
-          where d.state in ('held', 'replaying')
-            and not exists (select from streams.dead_letter before
-                             where before.subscription_id = d.subscription_id and before.record_key = d.record_key
-                               and before.holds_key and before.state in ('pending', 'held', 'replaying')
-                               and before.id < d.id)
-          order by d.id limit $3",
-    )
-    .bind(ids)
-    .bind(partitions.iter().map(|source| source.partition).collect::<Vec<_>>())
-    .bind(i64::try_from(max).unwrap_or(i64::MAX))
-    .fetch_all(pool)
-    .crash_points("letters.look"),
+    let rows = answered(
+        "could not look for dead letters to replay",
+        sqlx::query(
+            "select id, subscription_id, partition, \"offset\", record_key, record_value, headers, holds_key
+           from streams.dead_letter
+          where id = any(array(
+              select d.id
+                from (select id, subscription_id, partition, state, record_key is null as is_alone,
+                             min(id) filter (where holds_key) over (partition by subscription_id, record_key) as first
+                        from streams.dead_letter
+                       where state in ('pending', 'held', 'replaying') and subscription_id = any($1)) d
+                join unnest($1::smallint[], $2::integer[]) as mine(subscription_id, partition)
+                  on mine.subscription_id = d.subscription_id and mine.partition = d.partition
+               where d.state in ('held', 'replaying') and (d.is_alone or coalesce(d.first, d.id) >= d.id)
+               order by d.id limit $3))
+          order by id",
+        )
+        .bind(ids)
+        .bind(partitions.iter().map(|source| source.partition).collect::<Vec<_>>())
+        .bind(i64::try_from(max).unwrap_or(i64::MAX))
+        .fetch_all(pool)
+        .crash_points("letters.look"),
     )
     .await?;
 
