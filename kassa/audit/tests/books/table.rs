@@ -2,7 +2,7 @@
 
 use crate::world::Side::{self, Orders, Payments};
 
-pub(crate) const FAULTS: [(Side, &str, &str, &str); 147] = [
+pub(crate) const FAULTS: [(Side, &str, &str, &str); 149] = [
     (
         Payments,
         "a cent too much",
@@ -727,6 +727,15 @@ pub(crate) const FAULTS: [(Side, &str, &str, &str); 147] = [
     ),
     (
         Payments,
+        "requests that never arrived, of a user who has a letter that nobody could read",
+        "delete from streams.inbox where event_id in (select request from test_orders where user_id = 'bob');
+        insert into streams.dead_letter (subscription_id, partition, \"offset\", record_key, stage, state, holds_key, cause, reason)
+        select subscription_id, partition, 4000, 'bob', 'deserialize', 'discarded', false, 'no event', 'a test'
+          from streams.consumer_position limit 1",
+        "an event is delivered",
+    ),
+    (
+        Payments,
         "a request that arrived under another id",
         "update streams.inbox set event_id = uuid_in(overlay(event_id::text placing 'ffff' from 33)::cstring) where event_id = req('carol', 1)",
         "an event is delivered",
@@ -872,6 +881,16 @@ pub(crate) const FAULTS: [(Side, &str, &str, &str); 147] = [
         Payments,
         "a letter that was replayed without effect",
         "update streams.dead_letter set state = 'replayed' where event_id = req('henry', 2);
+        insert into streams.inbox select req('henry', 2), subscription_id, partition, 14 from streams.inbox limit 1",
+        "a received request has its attempt",
+    ),
+    (
+        Payments,
+        "a letter without effect whose copy was given up",
+        "update streams.dead_letter set state = 'replayed' where event_id = req('henry', 2);
+        insert into streams.dead_letter (subscription_id, partition, \"offset\", record_key, event_id, stage, state, holds_key, cause, reason)
+        select subscription_id, partition, 4000, 'henry', req('henry', 2), 'held', 'discarded', true, 'a copy', 'a test'
+          from streams.consumer_position limit 1;
         insert into streams.inbox select req('henry', 2), subscription_id, partition, 14 from streams.inbox limit 1",
         "a received request has its attempt",
     ),

@@ -63,6 +63,8 @@ pub struct ProcessorSettings {
     pub topic_retention_hours: u32,
 }
 
+/// Twice the time between two renewals.
+const RELAY_LEASE_MIN_MS: u32 = 1_000;
 /// The inbox has partitions for as many days back; a shorter memory would leave events without one.
 const INBOX_RETENTION_MIN_DAYS: u32 = 14;
 
@@ -81,6 +83,10 @@ impl ProcessorSettings {
         ensure!(
             self.database_connections_max >= 3,
             "database_connections_max must be at least 3: the runner, the relay and its lease"
+        );
+        ensure!(
+            self.relay_lease_ms >= RELAY_LEASE_MIN_MS,
+            "relay_lease_ms must be at least {RELAY_LEASE_MIN_MS}: it is renewed every half a second"
         );
         let id = self.kafka_instance_id.as_deref().unwrap_or("none");
         let is_legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -189,6 +195,7 @@ mod tests {
             ("batch_max_records", 0.into()),
             ("database_connections_max", 2.into()),
             ("inbox_retention_days", 13.into()),
+            ("relay_lease_ms", 999.into()),
             ("kafka_instance_id", "".into()),
             ("kafka_instance_id", "a b".into()),
         ] {
