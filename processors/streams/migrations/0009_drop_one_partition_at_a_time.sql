@@ -1,6 +1,6 @@
 -- Each of these drops one partition now, the oldest, and tells how many it was; whoever calls them does so until there is none.
--- One transaction for all of them held the lock on one table while it waited for the next: a batch that wrote to both in
--- another order stood in its way each time.
+-- One transaction for all of them held the lock on one table while it waited for the next: a batch that wrote to both the
+-- other way round stood in its way each time.
 
 create or replace function streams.drop_old_outbox(retention interval) returns integer
     language plpgsql security definer set search_path = pg_catalog as $$

@@ -89,7 +89,7 @@ impl<O: Outbox, P: Publishers> Relay<O, P> {
                         pause.as_millis(),
                         error_chain(error.as_ref())
                     );
-                    // Whatever is staged meanwhile: what did not work would be tried again at each order.
+                    // Whatever is staged meanwhile: what did not work would be tried again with each event.
                     self.rest(pause).await;
                 }
             }
