@@ -159,3 +159,34 @@ fn positions_after(slice: &[Decoded<'_>], epochs: &Epochs) -> Vec<PositionUpdate
 
 /// Matches no claim: what came from a partition that is not ours is fenced like any other.
 const NO_EPOCH: i64 = -1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dead_letters::{Failure, Reason};
+
+    #[test]
+    fn a_record_of_a_partition_that_is_not_ours_moves_it_under_no_epoch_that_was_ever_given() {
+        let (ours, others) = (TopicPartition::new("numbers", 0), TopicPartition::new("numbers", 1));
+        let record = |source: &TopicPartition, offset| RawRecord {
+            source: source.clone(),
+            offset,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+            appended_at: None,
+        };
+        let records = [record(&others, 4), record(&ours, 7), record(&ours, 8)];
+        let decoded = records.iter().map(|raw| Decoded {
+            raw,
+            event: Err(Failure::new(Reason::NoValue, "a test")),
+        });
+        let positions = positions_after(&decoded.collect::<Vec<_>>(), &Epochs::from([(ours.clone(), 3)]));
+        let moved = |position: &PositionUpdate| (position.source.clone(), position.next_offset, position.epoch);
+        let moved: Vec<_> = positions.iter().map(moved).collect();
+        assert_eq!(moved[0], (ours, Some(9), 3));
+        assert_eq!((&moved[1].0, moved[1].1), (&others, Some(5)));
+        // Epochs are counted from 1.
+        assert!(moved[1].2 < 0, "{}", moved[1].2);
+    }
+}

@@ -212,3 +212,23 @@ fn limits_of_zero_are_refused_by_name() {
         assert!(refusal.contains(name), "{refusal}");
     }
 }
+
+#[tokio::test]
+async fn the_committers_end_with_the_last_batcher_and_after_what_it_was_given() {
+    let store = Doubler::new(ALWAYS);
+    let batcher = Batcher::start(
+        store.clone(),
+        BatcherConfig {
+            committers: 3,
+            ..CONFIG
+        },
+    );
+    let other = batcher.clone();
+    drop(batcher);
+    assert_eq!(other.submit(4).await, Ok(8));
+    drop(other);
+    // They hold the store for as long as they run.
+    while Arc::strong_count(&store.gate) > 1 {
+        tokio::task::yield_now().await;
+    }
+}
