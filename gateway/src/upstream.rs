@@ -93,9 +93,8 @@ impl Upstream {
             match self.get(&client, "/health/ready").await {
                 Ok((StatusCode::OK, _)) => {
                     part.up();
-                    if may_have_changed || self.document().is_none() {
-                        self.fetch_document(&client).await;
-                        may_have_changed = false;
+                    if may_have_changed {
+                        may_have_changed = !self.fetch_document(&client).await;
                     }
                 }
                 Ok((status, _)) => {
@@ -112,15 +111,18 @@ impl Upstream {
         }
     }
 
-    async fn fetch_document(&self, client: &Forwarding) {
+    /// False if there should be one, and there was none.
+    async fn fetch_document(&self, client: &Forwarding) -> bool {
         if !self.service.is_api() {
-            return;
+            return true;
         }
         if let Ok((StatusCode::OK, body)) = self.get(client, "/openapi.json").await
             && let Ok(document) = serde_json::from_slice(&body)
         {
             *self.document.lock().unwrap_or_else(PoisonError::into_inner) = Some(document);
+            return true;
         }
+        false
     }
 
     async fn get(&self, client: &Forwarding, path: &'static str) -> anyhow::Result<(StatusCode, Bytes)> {

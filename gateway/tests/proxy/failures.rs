@@ -61,10 +61,9 @@ async fn a_get_is_asked_again_after_a_hang_up_and_a_post_is_not() {
 
     *times.lock().expect("no panic") = 1;
     // Whether it had an effect, nobody here can know.
-    gateway
-        .post("/orders", "{}")
-        .await
-        .is_problem(502, "upstream_unreachable");
+    let answer = gateway.post("/orders", "{}").await;
+    answer.is_problem(502, "upstream_unreachable");
+    assert!(answer.body.contains("look before you repeat"), "{}", answer.body);
     assert_eq!(service.asked().len(), 3);
     assert_eq!(gateway.post("/orders", "{}").await.status, 200);
 }

@@ -84,3 +84,18 @@ async fn whoever_sends_slowly_takes_no_room() {
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn a_wait_that_the_service_never_sees_takes_room() {
+    let told = Arc::new(Notify::new());
+    let service = Service::start(Script::InTwoParts("", told.clone(), OK)).await;
+    let gateway = Gateway::with(json!({ "orders_url": service.url, "requests_max": 1 })).await;
+    let mut first = under_way(&gateway, &service, POST).await;
+    // The preference belongs to this connection, says the caller, so it goes no further.
+    let refused = gateway
+        .ask("GET /orders/1", "Prefer: wait=5\r\nConnection: Prefer\r\n", "")
+        .await;
+    refused.is_problem(503, "overloaded");
+    told.notify_one();
+    soon(first.until(|text| text.contains("{}"))).await;
+}

@@ -7,6 +7,8 @@ mod claims;
 mod consume;
 mod consumer;
 mod state;
+#[cfg(test)]
+mod tests;
 mod thread;
 
 pub use state::{RunnerState, StateListener};
