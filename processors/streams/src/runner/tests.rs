@@ -113,6 +113,15 @@ impl Consumer for OneByOne {
     async fn close(self) {}
 }
 
+/// Letters can be parked, and whoever looks for those that are due waits for longer than lies between two looks, in vain.
+const LOOKS_TAKE_TOO_LONG: &str = "
+    alter table streams.dead_letter rename to letter;
+    create function streams.too_slow(bigint) returns bigint language plpgsql as $$
+    begin perform pg_sleep(0.6); raise exception 'too slow'; end $$;
+    create view streams.dead_letter as
+    select streams.too_slow(id) as id, subscription_id, partition, \"offset\", record_key, record_value, headers, event_id,
+           stage, state, holds_key, cause, reason_code from streams.letter";
+
 #[test]
 fn new_records_do_not_wait_for_letters_that_cannot_be_looked_at() {
     let database = TestDatabase::create(&[]);
@@ -125,11 +134,7 @@ fn new_records_do_not_wait_for_letters_that_cannot_be_looked_at() {
             .claim("reader", std::slice::from_ref(&source))
             .await
             .expect("claimed");
-        // Letters can be parked, and not be found again.
-        sqlx::query("alter table streams.dead_letter rename id to number")
-            .execute(pool)
-            .await
-            .expect("renamed");
+        sqlx::raw_sql(LOOKS_TAKE_TOO_LONG).execute(pool).await.expect("slow");
         let (status, stopping) = (RunnerStatus::new(Arc::new(|_, _| ())), CancellationToken::new());
         let consumer = OneByOne {
             source,
