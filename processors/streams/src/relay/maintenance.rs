@@ -25,6 +25,10 @@ const EXTEND_EVERY: Duration = Duration::from_secs(10);
 const DROP_EVERY_ROUNDS: u32 = 30;
 /// A million events are read before their partition is dropped, from a slow disk perhaps.
 const DROP_LIMIT: Duration = Duration::from_secs(60);
+const DROPPING: &str = "could not drop an old partition";
+/// An index is asked, twice.
+const CLOSE_LIMIT: Duration = Duration::from_secs(10);
+const CLOSING: &str = "could not close a published partition";
 
 /// Runs until the service stops. Several processes may do it at once.
 pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stopping: CancellationToken) {
@@ -37,6 +41,7 @@ pub(crate) async fn maintain_partitions(pool: PgPool, retention: Retention, stop
             Ok(tables) => tables.iter().for_each(Partitions::tell),
             Err(error) => warn!("{}", error.chain()),
         }
+        close_published(&pool, &stopping).await;
         match count_open_letters(&pool).await {
             Ok(open) => gauge!("streams_dead_letters_open").set(open as f64),
             Err(error) => warn!("{}", error.chain()),
@@ -161,11 +166,35 @@ impl Retention {
     }
 }
 
+/// Closes the partitions of the outbox that are full and published, so that the relay need not look there; how many.
+pub(crate) async fn close_published(pool: &PgPool, stopping: &CancellationToken) -> u64 {
+    let mut closed = 0;
+    while !stopping.is_cancelled() {
+        match within(
+            CLOSE_LIMIT,
+            CLOSING,
+            change_one(pool, CLOSING, sqlx::query_scalar("select streams.close_outbox()")),
+        )
+        .await
+        {
+            Ok(true) => closed += 1,
+            Ok(false) => break,
+            // Somebody still writes there; the next round tries again.
+            Err(error) => {
+                debug!("{}", error.chain());
+                break;
+            }
+        }
+    }
+    closed
+}
+
 /// Drops what is old of a table, one partition after the other; how many.
 pub(crate) async fn drop_old(pool: &PgPool, old: Old, stopping: &CancellationToken) -> u64 {
     let mut dropped = 0;
     while !stopping.is_cancelled() {
-        match within(DROP_LIMIT, "could not drop an old partition", drop_one(pool, old)).await {
+        let query = sqlx::query_scalar(old.query).bind(f64::from(old.hours));
+        match within(DROP_LIMIT, DROPPING, change_one(pool, DROPPING, query)).await {
             Ok(true) => dropped += 1,
             Ok(false) => break,
             // A reader was in the way of a lock; the next round tries again.
@@ -183,19 +212,17 @@ pub(crate) async fn drop_old(pool: &PgPool, old: Old, stopping: &CancellationTok
 }
 
 /// In a transaction of its own that waits for no lock longer than 100 ms: writers queue behind a waiting lock.
-async fn drop_one(pool: &PgPool, old: Old) -> Result<bool, StoreError> {
-    let doing = "could not drop an old partition";
+async fn change_one(pool: &PgPool, doing: &str, query: Change<'_>) -> Result<bool, StoreError> {
     let failed = |error| StoreError::from_sql(doing, error);
     let mut tx = pool.begin().await.map_err(failed)?;
     sqlx::query("set local lock_timeout = '100ms'")
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
-    let dropped: i32 = sqlx::query_scalar(old.query)
-        .bind(f64::from(old.hours))
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(failed)?;
+    let changed: i32 = query.fetch_one(&mut *tx).await.map_err(failed)?;
     tx.commit().await.map_err(failed)?;
-    Ok(dropped > 0)
+    Ok(changed > 0)
 }
+
+/// A function that tells how many partitions it has changed: one or none.
+type Change<'q> = sqlx::query::QueryScalar<'q, sqlx::Postgres, i32, sqlx::postgres::PgArguments>;

@@ -1,5 +1,8 @@
 //! The outbox on Postgres: its questions are in `lease` and `read_window`.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use futures_util::stream::BoxStream;
 use sqlx::PgPool;
 
@@ -13,7 +16,19 @@ use crate::state_store::StoreError;
 /// The outbox of one database.
 #[derive(Clone, Debug)]
 pub(crate) struct PgOutbox {
-    pub(crate) pool: PgPool,
+    pool: PgPool,
+    /// As of the last snapshot: partitions below this id are closed, and nothing in them is left to publish. Too low a number
+    /// costs time, and nothing else.
+    closed_below: Arc<AtomicI64>,
+}
+
+impl PgOutbox {
+    pub(crate) fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            closed_below: Arc::default(),
+        }
+    }
 }
 
 impl Outbox for PgOutbox {
@@ -34,11 +49,14 @@ impl Outbox for PgOutbox {
     }
 
     async fn current_snapshot(&self) -> Result<Snapshot, StoreError> {
-        read_window::current_snapshot(&self.pool).await
+        let (snapshot, closed_below) = read_window::current_snapshot(&self.pool).await?;
+        self.closed_below.store(closed_below, Ordering::Relaxed);
+        Ok(snapshot)
     }
 
     fn events<'a>(&'a self, window: &Window, after: i64) -> BoxStream<'a, Result<OutboxEvent, StoreError>> {
-        read_window::events(&self.pool, window, after)
+        let closed_below = self.closed_below.load(Ordering::Relaxed);
+        read_window::events(&self.pool, window, after, closed_below)
     }
 
     async fn restamp_after_restore(&self, epoch: i64) -> Result<(), StoreError> {

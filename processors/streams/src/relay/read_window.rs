@@ -6,23 +6,24 @@ use std::time::Duration;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use http_kit::crash_point::CrashPoints as _;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::OutboxEvent;
 use super::window::{Snapshot, Window};
 use crate::state_store::StoreError;
 use crate::time_limit::{OUTBOX_LIMIT, answered, within};
 
-/// What is committed right now.
-pub(super) async fn current_snapshot(pool: &PgPool) -> Result<Snapshot, StoreError> {
-    let text: String = answered(
+/// What is committed right now, and the id below which all partitions are closed.
+pub(super) async fn current_snapshot(pool: &PgPool) -> Result<(Snapshot, i64), StoreError> {
+    let (text, closed_below): (String, i64) = answered(
         "could not read the current snapshot",
-        sqlx::query_scalar("select pg_current_snapshot()::text")
+        sqlx::query_as("select pg_current_snapshot()::text, closed_below from streams.relay")
             .fetch_one(pool)
             .crash_points("relay.snapshot"),
     )
     .await?;
-    Ok(text.parse().expect("Postgres prints snapshots that it reads"))
+    let snapshot = text.parse().expect("Postgres prints snapshots that it reads");
+    Ok((snapshot, closed_below))
 }
 
 /// A window of more transactions than this is read partition by partition: after an hour without a broker it may hold ten
@@ -32,44 +33,49 @@ const SHORT: u64 = 1_000;
 /// asked meanwhile, with each renewal of the lease.
 const SORT_LIMIT: Duration = Duration::from_secs(60);
 
-/// The events of a window after `after`, as they come from the server: a window may hold a million.
+/// The events of a window after `after`, as they come from the server: a window may hold a million. Below `closed_below` there
+/// are none.
 pub(super) fn events<'a>(
     pool: &'a PgPool,
     window: &Window,
     after: i64,
+    closed_below: i64,
 ) -> BoxStream<'a, Result<OutboxEvent, StoreError>> {
     if window.to_xid().saturating_sub(window.lowest_xid()) <= SHORT {
-        return events_between(pool, window, after, i64::MAX);
+        return events_between(pool, window, after, i64::MAX, closed_below);
     }
     let window = window.clone();
-    let parts = parts(pool, window.clone(), after);
+    let parts = parts(pool, window.clone(), after, closed_below);
     stream::once(parts)
         .map_ok(|parts| stream::iter(parts).map(Ok))
         .try_flatten()
-        .map_ok(move |ids| events_between(pool, &window, after.max(ids.start - 1), ids.end))
+        .map_ok(move |ids| events_between(pool, &window, after.max(ids.start - 1), ids.end, closed_below))
         .try_flatten()
         .boxed()
 }
 
 /// The ids of each partition that may have events of the window after `after`, in their order.
-async fn parts(pool: &PgPool, window: Window, after: i64) -> Result<Vec<Range<i64>>, StoreError> {
-    let numbers = sqlx::query_scalar(
+async fn parts(pool: &PgPool, window: Window, after: i64, closed_below: i64) -> Result<Vec<Range<i64>>, StoreError> {
+    let query = format!(
         "select number
            from (select substring(c.relname from '[0-9]+$')::bigint as number
                    from pg_inherits i join pg_class c on c.oid = i.inhrelid
                   where i.inhparent = 'streams.outbox'::regclass) partition
           cross join lateral (select from streams.outbox
                                where (xid >= $1::text::xid8 and xid < $2::text::xid8 or xid = any($3::text[]::xid8[]))
+                                 and id >= {closed_below}
                                  and id > $4 and id >= number * $5 and id < (number + 1) * $5
                                limit 1) one
-          order by number",
-    )
-    .bind(window.lowest_xid().to_string())
-    .bind(window.to_xid().to_string())
-    .bind(window.late().iter().map(u64::to_string).collect::<Vec<_>>())
-    .bind(after)
-    .bind(PARTITION)
-    .fetch_all(pool);
+          order by number"
+    );
+    // A number and nothing else.
+    let numbers = sqlx::query_scalar(AssertSqlSafe(query))
+        .bind(window.lowest_xid().to_string())
+        .bind(window.to_xid().to_string())
+        .bind(window.late().iter().map(u64::to_string).collect::<Vec<_>>())
+        .bind(after)
+        .bind(PARTITION)
+        .fetch_all(pool);
     let doing = "could not look which partitions of the outbox are behind";
     let numbers: Vec<i64> = within(SORT_LIMIT, doing, async {
         numbers.await.map_err(|error| StoreError::from_sql(doing, error))
@@ -88,22 +94,25 @@ fn events_between<'a>(
     window: &Window,
     after: i64,
     before: i64,
+    closed_below: i64,
 ) -> BoxStream<'a, Result<OutboxEvent, StoreError>> {
-    let events = sqlx::query_as(
+    // A number in the text and not a parameter: Postgres locks each partition that a plan names, and plans once for all parameters.
+    let query = format!(
         "select id, event_id, topic, record_key, event_type, subject, traceparent, staged_at, payload
            from streams.outbox
           where (xid >= $1::text::xid8 and xid < $2::text::xid8 or xid = any($3::text[]::xid8[]))
-            and pg_visible_in_snapshot(xid, $4::text::pg_snapshot) and id > $5 and id < $6
-          order by id",
-    )
-    .bind(window.lowest_xid().to_string())
-    .bind(window.to_xid().to_string())
-    .bind(window.late().iter().map(u64::to_string).collect::<Vec<_>>())
-    .bind(window.end.to_string())
-    .bind(after)
-    .bind(before)
-    .fetch(pool)
-    .map_err(|error| StoreError::from_sql("could not read the outbox", error));
+            and pg_visible_in_snapshot(xid, $4::text::pg_snapshot) and id > $5 and id < $6 and id >= {closed_below}
+          order by id"
+    );
+    let events = sqlx::query_as(AssertSqlSafe(query))
+        .bind(window.lowest_xid().to_string())
+        .bind(window.to_xid().to_string())
+        .bind(window.late().iter().map(u64::to_string).collect::<Vec<_>>())
+        .bind(window.end.to_string())
+        .bind(after)
+        .bind(before)
+        .fetch(pool)
+        .map_err(|error| StoreError::from_sql("could not read the outbox", error));
     // Each event in its time, for the publisher takes as long as the broker lets it.
     stream::try_unfold((events, SORT_LIMIT), |(mut events, limit)| async move {
         let event = within(limit, "could not read the outbox", events.try_next()).await?;

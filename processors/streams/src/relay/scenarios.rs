@@ -81,9 +81,7 @@ impl Staging for PgBackend {
     type Outbox = PgOutbox;
 
     fn relay(&self) -> PgOutbox {
-        PgOutbox {
-            pool: self.pool().clone(),
-        }
+        PgOutbox::new(self.pool().clone())
     }
 
     /// The server's clock is everybody's, so the lease moves instead.

@@ -12,12 +12,15 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::lease::acquire;
-use super::maintenance::{Partitions, Retention, drop_old, keep_partitions_ahead, look, maintain_partitions};
-use super::read_window::{current_snapshot, events, restamp_after_restore};
+use super::maintenance::{
+    Partitions, Retention, close_published, drop_old, keep_partitions_ahead, look, maintain_partitions,
+};
+use super::read_window::{self, events, restamp_after_restore};
 use super::wake::{CHANNEL, listen};
-use super::window::Window;
+use super::window::{Snapshot, Window};
 use super::{OutboxEvent, PgOutbox, Publish, PublishError, Publishers, Relay, RelayConfig};
 use crate::outbox::{StagedEvent, append_to_outbox};
+use crate::state_store::StoreError;
 use crate::testing::TestDatabase;
 
 /// Whatever is published and not in use.
@@ -45,13 +48,25 @@ async fn stage(pool: &PgPool, key: &str) {
     tx.commit().await.expect("committed");
 }
 
+async fn current_snapshot(pool: &PgPool) -> Result<Snapshot, StoreError> {
+    read_window::current_snapshot(pool).await.map(|(snapshot, _)| snapshot)
+}
+
 /// The keys that a relay at `window` would publish after the id `after`.
 async fn keys(pool: &PgPool, window: &Window, after: i64) -> Vec<String> {
-    let events: Vec<_> = events(pool, window, after)
+    let events: Vec<_> = events(pool, window, after, closed_below(pool).await)
         .try_collect()
         .await
         .expect("the outbox can be read");
     events.into_iter().map(|event| event.record_key).collect()
+}
+
+async fn closed_below(pool: &PgPool) -> i64 {
+    read_window::current_snapshot(pool).await.expect("a snapshot").1
+}
+
+async fn execute(pool: &PgPool, statement: &'static str) {
+    sqlx::raw_sql(statement).execute(pool).await.expect(statement);
 }
 
 /// A procedure that ends transactions, which is quicker than asking for each.
@@ -165,6 +180,139 @@ fn partitions_go_only_when_they_are_published_and_old() {
             .expect("the outbox can be read");
         assert_eq!(left, ["second"]);
         stage(pool, "third").await;
+    });
+}
+
+/// Three partitions with an event each, and a fourth that takes events now.
+async fn stage_in_four_partitions(pool: &PgPool) {
+    stage(pool, "a").await;
+    for (next, key) in [
+        ("select setval('streams.outbox_id_seq', (1 << 20) + 5)", "b"),
+        ("select setval('streams.outbox_id_seq', 2 * (1 << 20) + 5)", "c"),
+        ("select setval('streams.outbox_id_seq', 3 * (1 << 20) + 5)", "d"),
+    ] {
+        execute(pool, next).await;
+        stage(pool, key).await;
+    }
+}
+
+const ALL_PUBLISHED: &str = "update streams.relay set published = pg_current_snapshot()";
+
+#[test]
+fn the_relay_touches_no_partition_that_is_full_and_published() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    let stopping = CancellationToken::new();
+    database.block_on(async {
+        let start = current_snapshot(pool).await.expect("a snapshot");
+        stage_in_four_partitions(pool).await;
+        assert_eq!(close_published(pool, &stopping).await, 0, "not published yet");
+        execute(pool, ALL_PUBLISHED).await;
+        assert_eq!(close_published(pool, &stopping).await, 3, "all but the one in use");
+        assert_eq!(closed_below(pool).await, 3 << 20);
+        assert_eq!(close_published(pool, &stopping).await, 0, "once each");
+        // Whoever would touch one waits for this, and no longer than the pool's connections do for a lock.
+        let mut in_the_way = pool.begin().await.expect("a transaction");
+        let lock = "lock table streams.outbox_0, streams.outbox_1, streams.outbox_2 in access exclusive mode";
+        sqlx::query(lock).execute(&mut *in_the_way).await.expect("locked");
+        let mut window = Window {
+            start,
+            end: current_snapshot(pool).await.expect("a snapshot"),
+        };
+        let limit = Duration::from_secs(30);
+        let short = tokio::time::timeout(limit, keys(pool, &window, 0)).await;
+        assert_eq!(short.expect("no wait"), ["d"]);
+        let_transactions_pass(pool, 1_200).await;
+        window.end = current_snapshot(pool).await.expect("a snapshot");
+        let long = tokio::time::timeout(limit, keys(pool, &window, 0)).await;
+        assert_eq!(long.expect("no wait"), ["d"]);
+    });
+}
+
+#[test]
+fn a_partition_that_is_written_to_is_not_closed_and_a_closed_one_is_not_written_to() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    let stopping = CancellationToken::new();
+    database.block_on(async {
+        let mut slow = pool.begin().await.expect("a transaction");
+        append_to_outbox(&mut slow, &[staged("slow")]).await.expect("staged");
+        execute(pool, "select setval('streams.outbox_id_seq', 2 * (1 << 20) + 5)").await;
+        execute(pool, ALL_PUBLISHED).await;
+        assert_eq!(close_published(pool, &stopping).await, 0, "somebody writes there");
+        // It waits for the writer, and what that commits is not published.
+        let closing = sqlx::query("select streams.close_outbox()").execute(pool);
+        tokio::pin!(closing);
+        let early = tokio::time::timeout(Duration::from_millis(300), &mut closing).await;
+        assert!(early.is_err(), "{early:?}");
+        slow.commit().await.expect("committed");
+        assert!(closing.await.is_err(), "it looks again, and leaves it open");
+        assert_eq!(closed_below(pool).await, 0);
+        execute(pool, ALL_PUBLISHED).await;
+        assert_eq!(
+            close_published(pool, &stopping).await,
+            2,
+            "that one, and one without events"
+        );
+        // As if a transaction had got its id long ago.
+        execute(pool, "select setval('streams.outbox_id_seq', 5)").await;
+        let mut asleep = pool.begin().await.expect("a transaction");
+        let refused = append_to_outbox(&mut asleep, &[staged("asleep")]).await;
+        let refused = refused.expect_err("it would never be published");
+        assert!(
+            matches!(refused, StoreError::Transient { .. }),
+            "it is tried again: {}",
+            refused.chain()
+        );
+        asleep.rollback().await.expect("rolled back");
+        execute(pool, "select setval('streams.outbox_id_seq', 2 * (1 << 20) + 6)").await;
+        stage(pool, "asleep").await;
+    });
+}
+
+#[test]
+fn after_a_restore_closed_partitions_are_published_again() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    let stopping = CancellationToken::new();
+    database.block_on(async {
+        stage_in_four_partitions(pool).await;
+        execute(pool, ALL_PUBLISHED).await;
+        assert_eq!(close_published(pool, &stopping).await, 3);
+        let tenure = acquire(pool, "one", 60_000).await.expect("answer").expect("the lease");
+        restamp_after_restore(pool, tenure.epoch).await.expect("restamped");
+        assert_eq!(close_published(pool, &stopping).await, 0, "not published since");
+        let tenure = acquire(pool, "one", 60_000).await.expect("answer").expect("the lease");
+        let window = Window {
+            start: tenure.progress.published.clone(),
+            end: current_snapshot(pool).await.expect("a snapshot"),
+        };
+        assert_eq!(keys(pool, &window, 0).await, ["a", "b", "c", "d"]);
+        execute(pool, ALL_PUBLISHED).await;
+        assert_eq!(close_published(pool, &stopping).await, 3, "as before");
+    });
+}
+
+#[test]
+fn while_a_restore_is_published_again_nothing_is_closed_behind_it() {
+    let database = TestDatabase::create(&[]);
+    let pool = database.pool();
+    let stopping = CancellationToken::new();
+    database.block_on(async {
+        stage_in_four_partitions(pool).await;
+        execute(pool, ALL_PUBLISHED).await;
+        let tenure = acquire(pool, "one", 60_000).await.expect("answer").expect("the lease");
+        let mut restamping = pool.begin().await.expect("a transaction");
+        sqlx::query("select streams.restamp_outbox($1)")
+            .bind(tenure.epoch)
+            .execute(&mut *restamping)
+            .await
+            .expect("restamped");
+        // What is stamped anew cannot be seen yet, and by what can be seen all is published.
+        assert_eq!(close_published(pool, &stopping).await, 0);
+        restamping.commit().await.expect("committed");
+        assert_eq!(close_published(pool, &stopping).await, 0);
+        assert_eq!(closed_below(pool).await, 0);
     });
 }
 
@@ -376,7 +524,7 @@ impl Publishers for Broker {
 
 fn relay(pool: &PgPool, owner: &str, broker: &Broker, stopping: &CancellationToken) -> Relay<PgOutbox, Broker> {
     Relay {
-        outbox: PgOutbox { pool: pool.clone() },
+        outbox: PgOutbox::new(pool.clone()),
         publishers: broker.clone(),
         staged: Arc::new(Notify::new()),
         woken: Arc::new(Notify::new()),

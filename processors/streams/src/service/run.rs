@@ -159,9 +159,7 @@ impl Working {
 
     fn relay(&self, brokers: &str, staged: Arc<Notify>, woken: Arc<Notify>) -> Relay<PgOutbox, KafkaPublishers> {
         Relay {
-            outbox: PgOutbox {
-                pool: self.pool.clone(),
-            },
+            outbox: PgOutbox::new(self.pool.clone()),
             publishers: KafkaPublishers {
                 silences: Arc::default(),
                 brokers: brokers.to_owned(),
