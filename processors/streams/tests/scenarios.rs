@@ -102,6 +102,7 @@ scenarios! {
     a_letter_that_was_parked_twice_is_one
     an_unknown_schema_is_learnt_or_parked
     each_failure_has_its_reason
+    an_event_of_900_kib_is_applied_and_none_is_larger
     whatever_the_bytes_are_they_can_be_parked
     event_ids_too_far_from_now_are_parked
 }
@@ -318,6 +319,17 @@ scenario! { fn each_failure_has_its_reason(fresh) {
     let mut expected: Vec<&str> = values.iter().map(|(reason, _)| *reason).collect();
     expected.extend(["refused", "panicked"]);
     assert_eq!(bench.driver.dead_letter_reasons(), expected);
+}}
+
+scenario! { fn an_event_of_900_kib_is_applied_and_none_is_larger(fresh) {
+    let mut bench = fresh();
+    for (size, reasons, sum) in [(900 << 10, 0, Some(1)), ((900 << 10) + 1, 1, Some(1))] {
+        let mut value = serde_json::to_vec(&Counted::new("a", 1)).expect("JSON");
+        value.resize(size, b' ');
+        bench.driver.pipe_raw(NUMBERS, Some(b"a"), Some(&value));
+        assert_eq!(bench.driver.dead_letter_reasons(), vec!["too_large"; reasons]);
+        assert_eq!(bench.sum("a"), sum);
+    }
 }}
 
 scenario! { fn whatever_the_bytes_are_they_can_be_parked(fresh) {
