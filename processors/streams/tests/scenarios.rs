@@ -100,6 +100,7 @@ scenarios! {
     a_record_that_fails_again_stays_parked
     a_parked_key_keeps_its_order_for_months
     a_letter_that_was_parked_twice_is_one
+    however_little_time_there_is_one_letter_is_tried
     an_unknown_schema_is_learnt_or_parked
     each_failure_has_its_reason
     an_event_of_900_kib_is_applied_and_none_is_larger
@@ -276,6 +277,20 @@ scenario! { fn a_letter_that_was_parked_twice_is_one(fresh) {
     bench.driver.replay_topics();
     bench.driver.redeliver_last();
     assert_eq!(bench.driver.dead_letters().len(), 2);
+}}
+
+scenario! { fn however_little_time_there_is_one_letter_is_tried(fresh) {
+    let mut bench = fresh();
+    bench.count("a", &[-1], TOGETHER);
+    for key in ["b", "c"] {
+        bench.count(key, &[900], TOGETHER);
+        bench.count(key, &[100], TOGETHER);
+        bench.driver.block_on(bench.store.shrink(key, 10));
+    }
+    bench.driver.ask_for_replay();
+    let tries: Vec<_> = (0..4).map(|_| bench.driver.try_dead_letters(std::time::Duration::ZERO)).collect();
+    assert_eq!(tries, [(0, 1, true), (1, 0, true), (1, 0, false), (0, 0, false)]);
+    assert_eq!(bench.sums(), pairs(&[("b", 110), ("c", 110)]));
 }}
 
 scenario! { fn an_unknown_schema_is_learnt_or_parked(fresh) {

@@ -254,6 +254,22 @@ impl<B: InspectBackend> TopologyTestDriver<B> {
         (applied, failed)
     }
 
+    /// Asks for all pending dead letters to be tried again, and does not try them: see [`Self::try_dead_letters`].
+    pub fn ask_for_replay(&mut self) {
+        self.runtime.block_on(self.batches.backend().ask_for_replay());
+    }
+
+    /// Tries the dead letters that are due until there is none, or `budget` is used up; how many were applied, how many failed,
+    /// and whether it was used up.
+    ///
+    /// # Panics
+    /// If the backend fails.
+    pub fn try_dead_letters(&mut self, budget: Duration) -> (usize, usize, bool) {
+        let retry = self.batches.retry_letters(self.now, &self.epochs, budget);
+        let report = self.runtime.block_on(retry).expect("the backend answers");
+        (report.applied, report.failed, report.is_cut_short)
+    }
+
     /// Stage and cause of each open dead letter.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<(String, String)> {

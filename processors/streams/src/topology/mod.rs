@@ -121,15 +121,6 @@ impl<Tx: Send + 'static> Topology<Tx> {
         self.pipelines.iter().map(|pipeline| pipeline.source_topic()).collect()
     }
 
-    /// The topics that it writes.
-    #[must_use]
-    pub fn sink_topics(&self) -> Vec<&'static str> {
-        self.pipelines
-            .iter()
-            .filter_map(|pipeline| pipeline.sink_topic())
-            .collect()
-    }
-
     pub(crate) fn pipelines(&self) -> &[Arc<dyn Pipeline<Tx>>] {
         &self.pipelines
     }
