@@ -266,6 +266,20 @@ mod tests {
     }
 
     #[test]
+    fn only_what_takes_no_bytes_is_counted() {
+        let fields = |kind: &str, count: u64| {
+            let fields: Vec<String> = (0..count)
+                .map(|n| format!(r#"{{ "name": "f{n}", "type": "{kind}" }}"#))
+                .collect();
+            chain(1, &fields.join(","), |_| String::new())
+        };
+        // The record around them takes no bytes, either, nor does the one around that.
+        assert_eq!(fields("null", FREE_MAX - 2), Ok(()));
+        fields("null", FREE_MAX - 1).expect_err("one too many");
+        assert_eq!(fields("boolean", 2 * FREE_MAX), Ok(()));
+    }
+
+    #[test]
     fn records_in_records_are_refused_before_they_take_the_stack() {
         let once = |n| format!(r#"{{ "name": "a", "type": "A{n}" }}"#);
         let number = r#"{ "name": "n", "type": "long" }"#;

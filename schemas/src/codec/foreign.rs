@@ -132,4 +132,13 @@ mod tests {
         };
         assert_eq!(record.fields.len(), 2);
     }
+
+    #[test]
+    fn a_field_of_a_type_that_is_called_enum_is_none() {
+        let text = record(
+            r#"{ "name": "a", "type": { "type": "record", "name": "enum", "fields": [ { "name": "n", "type": "long" } ] } },
+               { "name": "b", "type": "enum" }"#,
+        );
+        assert_eq!(check_skippable(&text), Ok(()));
+    }
 }
