@@ -19,7 +19,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 /// The pause between two questions while orders come and go, and questions are cheap.
-const PAUSE_MIN: Duration = Duration::from_millis(2);
+const PAUSE_MIN: Duration = Duration::from_millis(1);
 /// The pause when nothing has happened for a while.
 const PAUSE_MAX: Duration = Duration::from_millis(100);
 /// The part of the time for which nothing has happened that a pause may take: whoever has waited for long can wait a little
